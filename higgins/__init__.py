@@ -1,0 +1,1 @@
+"""Higgins: containers as first-class compute in OpenStack."""

@@ -1,0 +1,278 @@
+"""What Higgins knows about a pod. Plain frozen data that crosses threads, the wire and the store.
+
+What is scheduled is a pod: one or more containers that share a host, a network namespace and volumes. A container of the
+API is a pod of one whose container has the pod's uuid; a capsule is a pod of several. No I/O and no database here; msgspec encodes these
+classes to JSON for the wire and for the ``spec`` and ``status`` columns, so a new field needs a default and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Literal
+
+from higgins.core.phase import Desired, EngineState, Health, Phase, PullPolicy, Wish
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """When an ended container is started again without a new wish."""
+
+    name: Literal["no", "always", "on-failure", "unless-stopped"] = "no"
+    maximum_retry_count: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck:
+    """A shell command run inside the container; the zero of a time means the engine's default."""
+
+    command: str
+    interval_s: int = 30
+    timeout_s: int = 30
+    retries: int = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One thing mounted into a container: a volume of the pod, or a file injected by the user.
+
+    ``volume`` is the uuid of a volume record (kind ``volume``); ``content`` the bytes of the file (kind ``file``).
+    """
+
+    destination: str
+    kind: Literal["volume", "file"] = "volume"
+    volume: str | None = None
+    content: bytes | None = None
+    read_only: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkWish:
+    """A network (or a given port) the pod must be on; addresses are the fixed ones that the user asked for."""
+
+    network: str
+    port: str | None = None
+    v4: str | None = None
+    v6: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """One container as the user described it; never changed by Higgins itself.
+
+    ``None`` for a limit means: no limit. ``command`` and ``entrypoint`` ``None`` mean the image's own.
+    ``cpus`` is a real cap, ``cpu_shares`` a weight. ``registry`` is the uuid of a registry record.
+    """
+
+    uuid: str
+    name: str
+    image: str
+    image_driver: str = "docker"
+    pull_policy: PullPolicy = PullPolicy.ALWAYS
+    registry: str | None = None
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    workdir: str | None = None
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    cpus: float | None = None
+    cpu_shares: int | None = None
+    cpu_policy: str = "shared"
+    memory_mib: int | None = None
+    disk_gib: int | None = None
+    pids_limit: int | None = None
+    tty: bool = False
+    interactive: bool = False
+    privileged: bool = False
+    runtime: str | None = None
+    mounts: tuple[Mount, ...] = ()
+    healthcheck: Healthcheck | None = None
+    restart_policy: RestartPolicy = RestartPolicy()
+    exposed_ports: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PodSpec:
+    """What the user described. ``init_containers`` run to their end, in order, before ``containers``."""
+
+    containers: tuple[ContainerSpec, ...]
+    init_containers: tuple[ContainerSpec, ...] = ()
+    hostname: str | None = None
+    networks: tuple[NetworkWish, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    auto_remove: bool = False
+    auto_heal: bool = False
+    hints: dict[str, str] = dataclasses.field(default_factory=dict)
+    availability_zone: str | None = None
+    requested_host: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One address of a pod, in the shape clients of Zun read under ``addresses``."""
+
+    network: str
+    addr: str
+    version: Literal[4, 6] = 4
+    port: str | None = None
+    subnet: str | None = None
+    preserve_on_delete: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryLogin:
+    """Credentials for one registry, opened only for the host that must pull. Never logged."""
+
+    domain: str
+    username: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeGrant:
+    """A volume record the host may mount: ``name`` is the engine's name for it, unique on the host."""
+
+    uuid: str
+    name: str
+    driver: str = "local"
+    size_gib: int | None = None
+    auto_remove: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One pod this host must look after, with all it needs to do so.
+
+    ``generation`` counts every wish; ``run`` counts the starts asked for, ``build`` the creations asked for: a host starts
+    only if ``run`` is ahead of the last run it started, and makes the containers anew only if ``build`` is.
+    ``digests`` maps an image as named to the digest it was resolved to at the first create, so that it stays the same image.
+    """
+
+    uuid: str
+    project_id: str
+    name: str
+    kind: Literal["container", "capsule"] = "container"
+    generation: int
+    desired: Desired
+    run: int
+    build: int
+    wish: Wish
+    request_id: str | None
+    spec: PodSpec
+    stop_timeout_s: int = 10
+    stop_signal: str | None = None
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
+    registries: dict[str, RegistryLogin] = dataclasses.field(default_factory=dict)
+    volumes: tuple[VolumeGrant, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImageWish:
+    """One image a host must have (or, when not ``wanted``, must not have) in its cache."""
+
+    uuid: str
+    image: str
+    generation: int
+    wanted: bool = True
+    pull_policy: PullPolicy = PullPolicy.ALWAYS
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFacts:
+    """What the engine says of one container of ours; what only the engine can know.
+
+    ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks.
+    """
+
+    uuid: str
+    pod: str
+    state: EngineState
+    build: int
+    engine_id: str = ""
+    exit_code: int | None = None
+    error: str = ""
+    oom_killed: bool = False
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+    health: Health | None = None
+    image_digest: str | None = None
+    cpus: float | None = None
+    cpu_shares: int | None = None
+    memory_mib: int | None = None
+    addresses: tuple[Address, ...] = ()
+    exposed_ports: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStatus:
+    """One container as reported: the engine's facts without the engine's own names."""
+
+    uuid: str
+    state: EngineState | None = None
+    exit_code: int | None = None
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+    health: Health | None = None
+    image_digest: str | None = None
+    exposed_ports: tuple[int, ...] = ()
+    oom_killed: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PodStatus:
+    """What a host reported of one pod.
+
+    ``observed_generation`` is the newest wish that the host has fully dealt with (converged or failed);
+    ``observed_run`` the last run it started. ``reason`` says why the phase is what it is, for the user.
+    """
+
+    phase: Phase
+    observed_generation: int
+    observed_run: int = 0
+    reason: str = ""
+    containers: tuple[ContainerStatus, ...] = ()
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StepEvent:
+    """One step done (or tried) for a pod, and why: what the user sees as the container's events.
+
+    ``result`` is empty while the step goes on (an image pull reports its progress in ``detail``).
+    ``key`` is unique per host: a report sent twice stores an event once, and a later one of the same key replaces the earlier.
+    """
+
+    key: str
+    pod: str
+    request_id: str | None
+    verb: str
+    target: str
+    why: str
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None = None
+    result: Literal["", "Success", "Error"] = ""
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """A host's inventory, as its agent found it. ``abilities`` are names of the engine's optional protocols."""
+
+    hostname: str
+    engine: str
+    engine_version: str
+    engine_up: bool
+    engine_error: str = ""
+    cpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    memory_used_mib: int = 0
+    disk_used_gib: int = 0
+    architecture: str = ""
+    os_type: str = "linux"
+    os: str = ""
+    kernel_version: str = ""
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    runtimes: tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()
+    disk_quota_supported: bool = False
