@@ -1,0 +1,65 @@
+"""Options of a host's agent, its engine, and the wire between both sides. Declares them, reads none."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+DEFAULT = [
+    cfg.StrOpt("state_dir", default="/var/lib/higgins", help="Where this service keeps what it must not lose."),
+    cfg.StrOpt("host", help="Name of this host. The default is its hostname."),
+]
+
+WIRE = [
+    cfg.StrOpt(
+        "listen",
+        help="Where the controller answers agents: unix:PATH or https://ADDRESS:PORT. The default is wire.sock in the state directory.",
+    ),
+    cfg.StrOpt("ssl_cert_file", help="Certificate for https."),
+    cfg.StrOpt("ssl_key_file", help="Private key for https."),
+    cfg.StrOpt(
+        "hints",
+        help="Where API processes wake the controller: unix:PATH. The default is hints.sock in the state directory.",
+    ),
+]
+
+AGENT = [
+    cfg.StrOpt(
+        "controller",
+        help="Where the controller answers: unix:PATH or https://HOST:PORT. The default is wire.sock in the state directory.",
+    ),
+    cfg.StrOpt("controller_ca_file", help="Certificates that sign the controller's own, for https."),
+    cfg.StrOpt(
+        "credential_file",
+        help="This host's enrolled credential. The default is agent/credential in the state directory.",
+    ),
+    cfg.StrOpt(
+        "live_listen",
+        help="Where this agent answers live questions: unix:PATH or https://ADDRESS:PORT. The default is live.sock in the state directory.",
+    ),
+    cfg.StrOpt("ssl_cert_file", help="Certificate of this agent, for https."),
+    cfg.StrOpt("ssl_key_file", help="Private key of this agent, for https."),
+    cfg.IntOpt("workers", default=8, min=1, help="Pods looked after side by side."),
+    cfg.IntOpt(
+        "wish_deadline_s", default=600, min=1, help="How long a wish is tried before the pod is failed with a reason."
+    ),
+    cfg.IntOpt("pull_deadline_s", default=120, min=1, help="How long an unreachable registry is asked again."),
+    cfg.IntOpt(
+        "orphan_grace_s", default=60, min=0, help="How long a container of ours that nobody was assigned is left alone."
+    ),
+    cfg.StrOpt(
+        "lost_journal",
+        default="leave",
+        choices=[
+            ("leave", "containers found ended stay ended"),
+            ("start", "containers found ended are started once more"),
+        ],
+        help="What to do about ended containers when the journal of past starts is gone.",
+    ),
+]
+
+ENGINE = [
+    cfg.StrOpt("name", default="podman", help="Which engine driver, by its entry point."),
+    cfg.StrOpt("address", default="unix:///run/podman/podman.sock", help="Where the engine answers."),
+]
+
+GROUPS = {"DEFAULT": DEFAULT, "wire": WIRE, "agent": AGENT, "engine": ENGINE}
