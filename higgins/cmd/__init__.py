@@ -1,0 +1,1 @@
+"""Entry points: the only folder that reads configuration, builds objects from it and wires them together."""
