@@ -1,0 +1,1 @@
+"""Who may do what. Knows oslo.policy; knows no HTTP and no store."""
