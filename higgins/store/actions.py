@@ -1,0 +1,125 @@
+"""Rows of ``actions``: what users asked of a pod, and how it ended. They outlive their pod.
+
+A wish's action carries the wish's generation and is finished when the pod has observed it; a live question's has none.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from higgins.core import errors
+from higgins.core.caller import Scope
+from higgins.store import page as pages
+from higgins.store.session import Duplicate, Row, Transaction
+from higgins.store.tables import actions
+
+ERROR = "Error"
+"""What ``message`` says of an action that failed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Action:
+    """One row, typed. ``message`` is ``None`` or ``Error``; ``reason`` says why, for the user."""
+
+    id: int
+    request_id: str
+    pod_uuid: str
+    project_id: str
+    user_id: str
+    action: str
+    generation: int | None
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None
+    message: str | None
+    reason: str | None
+
+
+_SELECT = sa.select(*(actions.c[field.name] for field in dataclasses.fields(Action)))
+_INSERT = actions.insert()
+_SORTS: dict[str, sa.ColumnElement[Any]] = {
+    "id": actions.c.id,
+    "uuid": actions.c.request_id,
+    "started_at": actions.c.started_at,
+}
+
+
+def start(
+    tx: Transaction, pod_uuid: str, project_id: str, user_id: str, request_id: str, action: str, generation: int | None
+) -> None:
+    """Note that a user asked for something; ``Conflict`` when this very request did already."""
+    values = {
+        "pod_uuid": pod_uuid,
+        "project_id": project_id,
+        "user_id": user_id,
+        "request_id": request_id,
+        "action": str(action),
+        "generation": generation,
+        "started_at": tx.now,
+    }
+    try:
+        tx.change(_INSERT, values)
+    except Duplicate as error:
+        raise errors.Conflict(
+            f"The request id {request_id} has been used for this container. Use a new one.", code="request-id-in-use"
+        ) from error
+
+
+def finish(tx: Transaction, pod_uuid: str, request_id: str, *, error: str | None = None) -> None:
+    """End one action; ``error`` says why it failed. Nothing happens when it has ended."""
+    unfinished = (actions.c.pod_uuid == pod_uuid, actions.c.request_id == request_id, actions.c.finished_at.is_(None))
+    tx.change(actions.update().where(*unfinished).values(**_ended(tx, error)))
+
+
+def finish_wishes(tx: Transaction, pod_uuid: str, generation: int, *, error: str | None = None) -> None:
+    """End a pod's wishes up to a generation."""
+    due = (actions.c.pod_uuid == pod_uuid, actions.c.generation <= generation, actions.c.finished_at.is_(None))
+    tx.change(actions.update().where(*due).values(**_ended(tx, error)))
+
+
+def finish_gone(tx: Transaction, pod_uuid: str) -> None:
+    """End all actions of a pod whose row goes away: its delete has succeeded, and nothing else can any more."""
+    deleted = actions.c.action == "delete"
+    why = "The container was removed before this was done."
+    values = {
+        "finished_at": tx.now,
+        "message": sa.case((deleted, sa.null()), else_=ERROR),
+        "reason": sa.case((deleted, sa.null()), else_=why),
+    }
+    tx.change(actions.update().where(actions.c.pod_uuid == pod_uuid, actions.c.finished_at.is_(None)).values(**values))
+
+
+def list(  # noqa: A001 - reads as actions.list
+    tx: Transaction, pod_uuid: str, scope: Scope, page: pages.Page | None = None
+) -> builtins.list[Action]:
+    """A pod's actions within a scope, the newest first unless the page says else; the marker is a request id."""
+    visible = _visible(pod_uuid, scope)
+    query = pages.cut(
+        tx, _SELECT.where(*visible), page or pages.Page(sort_dir="desc"), _SORTS, thing="action", visible=visible
+    )
+    return [_action(row) for row in tx.rows(query)]
+
+
+def get(tx: Transaction, pod_uuid: str, request_id: str, scope: Scope) -> Action:
+    """The action of one request; ``NotFound``."""
+    row = tx.row(_SELECT.where(*_visible(pod_uuid, scope), actions.c.request_id == request_id))
+    if row is None:
+        raise errors.NotFound(f"The action of request {request_id} could not be found.", code="action-not-found")
+    return _action(row)
+
+
+def _visible(pod_uuid: str, scope: Scope) -> builtins.list[sa.ColumnElement[bool]]:
+    own = [actions.c.pod_uuid == pod_uuid]
+    return own if scope.project_id is None else [*own, actions.c.project_id == scope.project_id]
+
+
+def _action(row: Row) -> Action:
+    return Action(*row)
+
+
+def _ended(tx: Transaction, error: str | None) -> dict[str, Any]:
+    return {"finished_at": tx.now, "message": None if error is None else ERROR, "reason": error}

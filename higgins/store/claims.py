@@ -1,0 +1,69 @@
+"""What pods take of a host: one guarded UPDATE takes it, one gives it back.
+
+The amounts claimed of a host are always the sum of its pods' own columns, so that ``audit`` can count them again; every change of either goes
+through here or ``pods.change``, in the transaction that changes the other. Must not choose a host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from higgins.store.session import Transaction
+from higgins.store.tables import hosts
+
+SIZES = ("cpu_milli", "memory_mib", "disk_gib")
+"""The columns that quota and a host's claim count, in ``pods`` and (with ``_claimed``) in ``hosts``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ratios:
+    """How many times what a host has may be claimed of it."""
+
+    cpu: float = 16.0
+    memory: float = 1.5
+    disk: float = 1.0
+
+    def room(self, *, cpus: int, memory_mib: int, disk_gib: int) -> dict[str, float]:
+        """All that may be claimed of a host, by the names of ``SIZES``."""
+        return {
+            "cpu_milli": cpus * 1000 * self.cpu,
+            "memory_mib": memory_mib * self.memory,
+            "disk_gib": disk_gib * self.disk,
+        }
+
+
+def fits(ratios: Ratios, more: Mapping[str, int]) -> list[sa.ColumnElement[bool]]:
+    """Conditions on a row of ``hosts`` under which it can take this much more; what is not above 0 always fits."""
+    room = {
+        "cpu_milli": hosts.c.cpus * 1000 * ratios.cpu,
+        "memory_mib": hosts.c.memory_mib * ratios.memory,
+        "disk_gib": hosts.c.disk_gib * ratios.disk,
+    }
+    return [hosts.c[f"{size}_claimed"] + amount <= room[size] for size, amount in more.items() if amount > 0]
+
+
+def moved(more: Mapping[str, int]) -> dict[str, Any]:
+    """The columns of ``hosts`` that change when this much more (or less) is claimed."""
+    columns = ((f"{size}_claimed", amount) for size, amount in more.items() if amount)
+    return {name: hosts.c[name] + amount for name, amount in columns}
+
+
+def take(
+    tx: Transaction, host_id: int, ratios: Ratios, more: Mapping[str, int], *, pods: int, heard_after: datetime.datetime
+) -> bool:
+    """Claim this much for so many pods, if the host has room, is enabled, and its agent was heard of after that time."""
+    usable = (hosts.c.disabled.is_(sa.false()), hosts.c.forced_down.is_(sa.false()), hosts.c.last_seen_at > heard_after)
+    update = hosts.update().where(hosts.c.id == host_id, *usable, *fits(ratios, more))
+    return tx.change(update.values(pods_claimed=hosts.c.pods_claimed + pods, **moved(more))) == 1
+
+
+def give_back(tx: Transaction, host_id: int, less: Mapping[str, int], *, pods: int) -> None:
+    """Release what so many pods had claimed; the host is told to look, as what it was assigned has changed."""
+    back = moved({size: -amount for size, amount in less.items()})
+    values = {"pods_claimed": hosts.c.pods_claimed - pods, "version": hosts.c.version + 1} | back
+    tx.change(hosts.update().where(hosts.c.id == host_id).values(**values))

@@ -1,0 +1,169 @@
+"""Quotas of projects: limits that were set, and what is in use, taken by one guarded UPDATE in the transaction of the wish.
+
+Must not know who may set a limit, nor what a pod is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from higgins.core import errors
+from higgins.store.session import Duplicate, Transaction
+from higgins.store.tables import quota_classes, quotas, usages
+
+UNLIMITED = -1
+DEFAULT_CLASS = "default"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a project may have; -1 is no limit. ``cpu`` in processors, ``memory`` in MiB, ``disk`` in GiB, as the API says them."""
+
+    containers: int = 40
+    cpu: int = 20
+    memory: int = 51200
+    disk: int = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How much a project has."""
+
+    containers: int = 0
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+
+
+RESOURCES = tuple(field.name for field in dataclasses.fields(Limits))
+_COUNTED = {
+    "containers": ("containers", 1),
+    "cpu": ("cpu_milli", 1000),
+    "memory": ("memory_mib", 1),
+    "disk": ("disk_gib", 1),
+}
+_UNITS = {"containers": "", "cpu": " processors", "memory": " MiB", "disk": " GiB"}
+
+
+def limits(tx: Transaction, project_id: str, defaults: Limits | None = None) -> Limits:
+    """The limits that hold for a project: its own, else the class ``default``'s, else ``defaults``."""
+    own = sa.select(quotas.c.resource, quotas.c.hard_limit, sa.literal(1)).where(quotas.c.project_id == project_id)
+    by_class = sa.select(quota_classes.c.resource, quota_classes.c.hard_limit, sa.literal(0))
+    by_class = by_class.where(quota_classes.c.class_name == DEFAULT_CLASS)
+    found = sorted((row[2], row[0], row[1]) for row in tx.rows(sa.union_all(own, by_class)))
+    return _over(defaults or Limits(), {resource: limit for _, resource, limit in found})
+
+
+def class_limits(tx: Transaction, class_name: str, defaults: Limits | None = None) -> Limits:
+    """The limits of a class, over ``defaults``."""
+    query = sa.select(quota_classes.c.resource, quota_classes.c.hard_limit).where(
+        quota_classes.c.class_name == class_name
+    )
+    return _over(defaults or Limits(), {row[0]: row[1] for row in tx.rows(query)})
+
+
+def set_limits(tx: Transaction, project_id: str, changed: Mapping[str, int]) -> None:
+    """Set a project's own limits, by the names of ``RESOURCES``; the others stay."""
+    for resource, limit in changed.items():
+        tx.change(quotas.delete().where(quotas.c.project_id == project_id, quotas.c.resource == resource))
+        tx.change(quotas.insert().values(project_id=project_id, resource=resource, hard_limit=limit))
+
+
+def set_class_limits(tx: Transaction, class_name: str, changed: Mapping[str, int]) -> None:
+    """Set limits of a class, by the names of ``RESOURCES``; the others stay."""
+    table = quota_classes
+    for resource, limit in changed.items():
+        tx.change(table.delete().where(table.c.class_name == class_name, table.c.resource == resource))
+        tx.change(table.insert().values(class_name=class_name, resource=resource, hard_limit=limit))
+
+
+def drop_limits(tx: Transaction, project_id: str) -> None:
+    """Let the class ``default`` hold for a project again."""
+    tx.change(quotas.delete().where(quotas.c.project_id == project_id))
+
+
+def usage(tx: Transaction, project_id: str) -> Usage:
+    """What a project has now."""
+    columns = (usages.c.containers, usages.c.cpu_milli, usages.c.memory_mib, usages.c.disk_gib)
+    row = tx.row(sa.select(*columns).where(usages.c.project_id == project_id))
+    return Usage() if row is None else Usage(**row._asdict())
+
+
+def take(
+    tx: Transaction,
+    project_id: str,
+    limits: Limits | None = None,
+    *,
+    containers: int = 0,
+    cpu_milli: int = 0,
+    memory_mib: int = 0,
+    disk_gib: int = 0,
+) -> None:
+    """Count this much more as used, or raise ``OverQuota`` naming what there is too little of.
+
+    One UPDATE looks up the limits and takes, so that no two requests can both take the last of something. ``limits`` are those for a
+    project that has none set, neither of its own nor by its class. Only what is above 0 is held against a limit; below 0 gives back.
+    """
+    more = Usage(containers=containers, cpu_milli=cpu_milli, memory_mib=memory_mib, disk_gib=disk_gib)
+    defaults = limits or Limits()
+    if _take(tx, project_id, defaults, more):
+        return
+    if tx.scalar(sa.select(usages.c.project_id).where(usages.c.project_id == project_id)) is None:
+        try:
+            tx.change(usages.insert().values(project_id=project_id))
+        except Duplicate as error:
+            raise errors.Conflict("Another request used the project's quota first. Try again.") from error
+        if _take(tx, project_id, defaults, more):
+            return
+    raise _over_quota(tx, project_id, defaults, more)
+
+
+def give_back(
+    tx: Transaction, project_id: str, *, containers: int = 0, cpu_milli: int = 0, memory_mib: int = 0, disk_gib: int = 0
+) -> None:
+    """Count this much less as used."""
+    back = {"containers": containers, "cpu_milli": cpu_milli, "memory_mib": memory_mib, "disk_gib": disk_gib}
+    values = {name: usages.c[name] - amount for name, amount in back.items() if amount}
+    if values:
+        tx.change(usages.update().where(usages.c.project_id == project_id).values(**values))
+
+
+def _over(defaults: Limits, found: Mapping[str, int]) -> Limits:
+    return dataclasses.replace(defaults, **{name: found[name] for name in RESOURCES if name in found})
+
+
+def _take(tx: Transaction, project_id: str, defaults: Limits, more: Usage) -> bool:
+    update = usages.update().where(usages.c.project_id == project_id)
+    for resource, (column, scale) in _COUNTED.items():
+        amount = getattr(more, column)
+        if amount:
+            update = update.values({column: usages.c[column] + amount})
+        if amount > 0:
+            limit = _limit(project_id, resource, getattr(defaults, resource))
+            update = update.where(sa.or_(limit == UNLIMITED, usages.c[column] + amount <= limit * scale))
+    if not any(dataclasses.astuple(more)):
+        return True
+    return tx.change(update) == 1
+
+
+def _limit(project_id: str, resource: str, default: int) -> sa.ColumnElement[int]:
+    own = sa.select(quotas.c.hard_limit).where(quotas.c.project_id == project_id, quotas.c.resource == resource)
+    by_class = sa.select(quota_classes.c.hard_limit)
+    by_class = by_class.where(quota_classes.c.class_name == DEFAULT_CLASS, quota_classes.c.resource == resource)
+    return sa.func.coalesce(own.scalar_subquery(), by_class.scalar_subquery(), default)
+
+
+def _over_quota(tx: Transaction, project_id: str, defaults: Limits, more: Usage) -> errors.HigginsError:
+    hold, used = limits(tx, project_id, defaults), usage(tx, project_id)
+    for resource, (column, scale) in _COUNTED.items():
+        limit, in_use, asked = getattr(hold, resource), getattr(used, column), getattr(more, column)
+        if limit != UNLIMITED and asked > 0 and in_use + asked > limit * scale:
+            unit = _UNITS[resource]
+            return errors.OverQuota(
+                f"Quota exceeded for {resource}: the limit is {limit}{unit}, in use are {in_use / scale:g}{unit}, and this asks for "
+                f"{asked / scale:g}{unit} more. Delete something, ask for less, or have the limit raised."
+            )
+    return errors.Conflict("The project's quota was changed by another request at the same moment. Try again.")

@@ -1,0 +1,239 @@
+"""Opens the database and lends transactions, so that no other module knows drivers, locks or foreign errors.
+
+Must not know any table. SQLite, MariaDB and PostgreSQL are spoken; what differs between them is decided here and in ``dialect``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from higgins.core import errors
+
+T = TypeVar("T")
+Row = sa.Row[*tuple[Any, ...]]
+
+_BUSY_MARKS = ("locked", "busy", "deadlock", "lock wait timeout", "could not serialize", "has changed since last read")
+_SCHEMA_MARKS = ("no such table", "no such column", "doesn't exist", "does not exist", "unknown column")
+_FULL_MARKS = ("disk is full", "no space left", "is full")
+
+
+class Duplicate(errors.Conflict):
+    """A row with one of these unique values is there already; callers turn it into a sentence about the thing."""
+
+    code = "duplicate"
+
+
+class Busy(errors.Unavailable):
+    """Another writer was in the way and nothing was changed: the whole transaction may be tried again."""
+
+    code = "database-busy"
+
+
+class Observer(Protocol):
+    """Told of the work a database is asked to do; called on the thread that does it."""
+
+    def statement(self, sql: str) -> None:
+        """One statement (or one batch of the same statement) was sent."""
+        ...
+
+    def commit(self) -> None:
+        """One write transaction was committed."""
+        ...
+
+
+def utc_now() -> datetime.datetime:
+    """The time as it stands in the database: UTC without a zone."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+def translate(error: exc.SQLAlchemyError) -> errors.HigginsError | None:
+    """What a database's error means to a caller; ``None`` for an error that is a mistake of ours."""
+    if isinstance(error, exc.IntegrityError):
+        text = str(error.orig).lower()
+        return Duplicate("It is there already.") if "unique" in text or "duplicate" in text else None
+    if isinstance(error, exc.TimeoutError):
+        return Busy("The database is busy. Try again in a moment.")
+    if not isinstance(error, exc.DBAPIError):
+        return None
+    text = str(error.orig).lower()
+    if any(mark in text for mark in _BUSY_MARKS):
+        return Busy("The database is busy. Try again in a moment.")
+    if any(mark in text for mark in _SCHEMA_MARKS):
+        return errors.NotReady("The database does not have this release's tables. Run: higgins-manage db upgrade")
+    if any(mark in text for mark in _FULL_MARKS):
+        return errors.Unavailable("The database has no disk space left. Free some, then try again.")
+    if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
+        return errors.Unavailable("The database does not answer. Try again in a moment.")
+    return None
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        known = translate(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+class Transaction:
+    """One transaction of one thread. ``now`` is the time it began, the same for all that it writes."""
+
+    __slots__ = ("_connection", "_observer", "dialect", "now")
+
+    def __init__(self, connection: sa.Connection, now: datetime.datetime, observer: Observer | None) -> None:
+        self._connection = connection
+        self._observer = observer
+        self.dialect = connection.dialect.name
+        self.now = now
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[*tuple[Any, ...]]:
+        """The raw result, for the few who need an inserted key; others use the four below."""
+        if self._observer is not None:
+            self._observer.statement(str(statement))
+        with _translated():
+            return self._connection.execute(statement, parameters)
+
+    def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        """All rows of a query."""
+        result = self.execute(statement, parameters)
+        with _translated():
+            return result.fetchall()
+
+    def row(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Row | None:
+        """The first row of a query, if there is one."""
+        result = self.execute(statement, parameters)
+        with _translated():
+            return result.first()
+
+    def scalar(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The first column of the first row, or ``None``."""
+        found = self.row(statement, parameters)
+        return None if found is None else found[0]
+
+    def change(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> int:
+        """How many rows an UPDATE, INSERT or DELETE matched."""
+        return self.execute(statement, parameters).rowcount
+
+    def change_many(self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]]) -> int:
+        """One statement with many parameter sets; how many rows were matched in all. Nothing happens without sets."""
+        if not parameters:
+            return 0
+        return self.execute(statement, list(parameters)).rowcount
+
+
+class Database:
+    """A database and its connections; shared by all threads of a process.
+
+    ``url`` is SQLAlchemy's (``sqlite:////path/to/file``). A SQLite file is opened in WAL mode; ``durable`` makes each commit
+    wait for the disk, so that what was accepted outlives a power cut.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime.datetime] = utc_now,
+        echo: bool = False,
+        observer: Observer | None = None,
+        durable: bool = True,
+        busy_timeout_s: float = 10.0,
+        connections: int = 16,
+    ) -> None:
+        self._clock = clock
+        self._observer = observer
+        options: dict[str, Any] = {
+            "pool_size": connections,
+            "max_overflow": connections,
+            "pool_timeout": busy_timeout_s,
+        }
+        self._sqlite = sa.make_url(url).get_backend_name() == "sqlite"
+        if self._sqlite:
+            options["connect_args"] = {"timeout": busy_timeout_s, "check_same_thread": False}
+        else:
+            options |= {"pool_pre_ping": True, "pool_recycle": 280, "isolation_level": "READ COMMITTED"}
+        self.engine = sa.create_engine(url, echo=echo, hide_parameters=True, **options)
+        # SQLite lets one writer in at a time and makes the others poll; threads of one process wait in line instead.
+        self._writer: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self._sqlite else contextlib.nullcontext()
+        )
+        if self._sqlite:
+            event.listen(self.engine, "connect", _set_up_sqlite("FULL" if durable else "NORMAL"))
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    def now(self) -> datetime.datetime:
+        """UTC without a zone."""
+        return self._clock()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that sees one moment and changes nothing."""
+        with self._connection(writes=False) as connection:
+            yield Transaction(connection, self._clock(), self._observer)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that is committed when the block ends, or has never been when the block raises."""
+        with self._writer, self._connection(writes=True) as connection:
+            yield Transaction(connection, self._clock(), self._observer)
+            with _translated():
+                connection.commit()
+            if self._observer is not None:
+                self._observer.commit()
+
+    def retrying(self, work: Callable[[Transaction], T], *, attempts: int = 4) -> T:
+        """What ``work`` gives in a write transaction of its own; run anew when another writer was first.
+
+        ``work`` must read what it decides on inside the transaction, and do nothing but use the transaction.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.write() as tx:
+                    return work(tx)
+            except (Busy, errors.Conflict) as error:
+                if attempt == attempts or error.code not in {"conflict", "duplicate", Busy.code}:
+                    raise
+            time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - only spreads the writers
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _connection(self, *, writes: bool) -> Iterator[sa.Connection]:
+        with _translated():
+            connection = self.engine.connect()
+        try:
+            connection.info["higgins_writes"] = writes
+            with _translated():
+                connection.begin()
+            yield connection
+        finally:
+            connection.close()
+
+
+def _set_up_sqlite(synchronous: str) -> Callable[[sqlite3.Connection, Any], None]:
+    def set_up(raw: sqlite3.Connection, _record: Any) -> None:
+        raw.isolation_level = None  # the driver would begin on its own, and too late: see _begin_sqlite
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+            raw.execute(f"PRAGMA {pragma}").close()
+
+    return set_up
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that turns into a writer can fail at once without waiting for the lock.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("higgins_writes") else "BEGIN")
