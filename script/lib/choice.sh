@@ -28,20 +28,30 @@ engine_at_hand() {
 need_engine() {
     SOCKET=
     [ "$ENGINE" != fake ] || return 0
-    SOCKET=$(running_engine "$ENGINE") && say "Engine: the $ENGINE that answers at $SOCKET" && return
     engine_is_here || install_missing_engine
     check_rootless
     SOCKET=$STATE/$ENGINE.sock
-    if engine_answers "$SOCKET"; then say "Engine: $ENGINE, still running since the last script/up"; return; fi
-    quietly "Starting $ENGINE" "start_$ENGINE" "$STATE" "$SOCKET" && return
-    last_words
-    fail "$ENGINE is installed but does not start; what it says is above and in $STATE/$ENGINE.log."
+    if engine_answers "$SOCKET"; then
+        say "Engine: $ENGINE, running since the last script/up"
+    elif SOCKET=$(running_engine "$ENGINE"); then
+        say "Engine: the $ENGINE that this machine runs ($SOCKET)"
+    else
+        SOCKET=$STATE/$ENGINE.sock
+        quietly "Starting $ENGINE" "start_$ENGINE" "$STATE" "$SOCKET" && return
+        last_words
+        fail "$ENGINE is installed but does not start; what it says is above and in $STATE/$ENGINE.log."
+    fi
+}
+
+# engine_address: what the service is told: where the engine answers.
+engine_address() {
+    if [ "$ENGINE" = fake ]; then printf 'fake://%s/fake' "$STATE"; else printf 'unix://%s' "$SOCKET"; fi
 }
 
 engine_is_here() {
     case $ENGINE in
         podman) command -v podman ;;
-        docker) command -v dockerd ;;
+        docker) command -v dockerd || running_engine docker ;;
     esac >/dev/null 2>&1
 }
 

@@ -7,7 +7,7 @@ use_state() {
         if [ "$(id -u)" -eq 0 ]; then dir=/var/lib/higgins; else dir=${XDG_STATE_HOME:-$HOME/.local/state}/higgins; fi
     fi
     STATE=$(realpath -m -- "$dir")
-    LOG=$STATE/log/up.log
+    LOG=$STATE/log/install.log
     # A unix socket's path ends at 107 bytes, and sockets live in here.
     [ ${#STATE} -le 80 ] ||
         fail "the state directory's path is too long (${#STATE} characters, 80 at most): $STATE" "Give a shorter one with --state DIR."
@@ -20,13 +20,14 @@ make_state() {
             "Give another one with --state DIR, or have this one made yours: chown -R $(id -un) $STATE"
 }
 
-# chosen KEY / choose KEY VALUE: what was decided when this state was made, so that the next `up` decides the same.
-chosen() { sed -n "s/^$1=//p" "$STATE/up.conf" 2>/dev/null | tail -n 1; }
-
-choose() {
-    local rest
-    rest=$(grep -v "^$1=" "$STATE/up.conf" 2>/dev/null)
-    printf '%s\n' ${rest:+"$rest"} "$1=$2" >"$STATE/up.conf.new" && mv "$STATE/up.conf.new" "$STATE/up.conf"
+# chosen engine|port|auth: what this state was last started with; nothing for a new one. The service itself writes it.
+chosen() {
+    local conf=$STATE/higgins.conf
+    case $1 in
+        engine) cat "$STATE/engine.name" 2>/dev/null ;;
+        port) sed -n 's/^port = //p' "$conf" 2>/dev/null ;;
+        auth) sed -n 's/^backend = http_basic$/basic/p; s/^backend = noauth$/none/p' "$conf" 2>/dev/null ;;
+    esac
 }
 
 # service_pid: prints the process id of this state's running service; nothing (and 1) when it does not run.
@@ -35,9 +36,4 @@ service_pid() {
     pid=$(cat "$STATE/higgins.pid" 2>/dev/null)
     case $pid in '' | *[!0-9]*) return 1 ;; esac
     tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'higgins' && printf '%s\n' "$pid"
-}
-
-# others_state: prints the owner when the running service, or the directory, is another user's.
-others_state() {
-    [ -d "$STATE" ] && [ ! -O "$STATE" ] && stat -c %U "$STATE"
 }
