@@ -209,10 +209,9 @@ class FakeVerbs:
         return {uuid: (str(record.state), record.creation.pod, record.started_at) for uuid, record in records.items()}
 
     def _until_next(self) -> float:
+        records = self.store.all().values()
         ends = [
-            record.ends_at
-            for record in self.store.all().values()
-            if record.ends_at and record.state is EngineState.RUNNING
+            end for record in records for end in (record.ends_at, record.restarts_at) if end and not record.paused_at
         ]
         soonest = max(0.0, min(ends) - self._clock()) + 0.001 if ends else 3600.0
         return min(soonest, self.store.poll_s or 3600.0)
