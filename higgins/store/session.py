@@ -91,10 +91,10 @@ def _translated() -> Iterator[None]:
 class Transaction:
     """One transaction of one thread. ``now`` is the time it began, the same for all that it writes."""
 
-    __slots__ = ("_connection", "_observer", "dialect", "now")
+    __slots__ = ("_observer", "connection", "dialect", "now")
 
     def __init__(self, connection: sa.Connection, now: datetime.datetime, observer: Observer | None) -> None:
-        self._connection = connection
+        self.connection = connection
         self._observer = observer
         self.dialect = connection.dialect.name
         self.now = now
@@ -104,7 +104,7 @@ class Transaction:
         if self._observer is not None:
             self._observer.statement(str(statement))
         with _translated():
-            return self._connection.execute(statement, parameters)
+            return self.connection.execute(statement, parameters)
 
     def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """All rows of a query."""
