@@ -1,0 +1,97 @@
+"""How answers are shown: JSON, or aligned columns; times and sizes for people. It must not ask the service anything."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, indented on a terminal."""
+    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Aligned columns; on a terminal the header is bold and a line that is too long is cut."""
+    lines = [list(headers), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+    terminal = sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns
+    for number, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        if terminal and len(text) > room:
+            text = text[: room - 1] + "…"
+        print(f"\x1b[1m{text}\x1b[0m" if terminal and number == 0 else text)
+
+
+def clean(cell: object) -> str:
+    """A value as one line without control characters, so that no name or reason can steer the terminal."""
+    text = "" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def clock(value: str | None) -> str:
+    """A time of the API as local time of day, with the date when it is not today's."""
+    when = parse_time(value)
+    if when is None:
+        return ""
+    local = when.astimezone()
+    today = datetime.datetime.now(datetime.UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M:%S")
+
+
+def parse_time(value: str | None) -> datetime.datetime | None:
+    """A time of the API, with or without T, zone and fraction; without a zone it is UTC."""
+    if not value:
+        return None
+    try:
+        when = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
+
+
+def ago(value: str | None) -> str:
+    """How long ago a time of the API was, such as ``5 minutes ago``."""
+    when = parse_time(value)
+    if when is None:
+        return ""
+    seconds = max(0, int((datetime.datetime.now(datetime.UTC) - when).total_seconds()))
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {word}{'s' if count > 1 else ''} ago"
+    return "now"
+
+
+def size(count_bytes: float) -> str:
+    """Bytes for people, such as ``12.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count_bytes < 1024:
+            return f"{count_bytes:.0f} {unit}" if unit == "B" else f"{count_bytes:.1f} {unit}"
+        count_bytes /= 1024
+    return f"{count_bytes:.1f} TiB"
+
+
+def status(container: dict[str, Any]) -> str:
+    """A container's status as one phrase: what it does, its health, and the reason when it failed."""
+    text = str(container.get("status_detail") or container.get("status") or "Unknown").strip()
+    if container.get("status") in {"Error", "Unknown"}:
+        reason = container.get("status_reason")
+        return f"{container['status']}: {reason}" if reason else str(container["status"])
+    if container.get("status") not in {"Running", "Paused", "Stopped"}:
+        text = str(container.get("status") or "Unknown")
+    health = container.get("health")
+    return f"{text} ({health})" if health and container.get("status") == "Running" else text
+
+
+def addresses(container: dict[str, Any]) -> list[str]:
+    """The addresses of a container, on all of its networks."""
+    found = container.get("addresses") or {}
+    return [str(entry["addr"]) for entries in found.values() for entry in entries if entry.get("addr")]

@@ -1,0 +1,157 @@
+"""The verb cp: files and directories between a container and this machine, with the rules of ``cp -a``.
+
+A source ``DIR/.`` means what is in the directory. A destination that is a directory takes the source in; otherwise it names it.
+"""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from higgins.cli import output
+from higgins.cli.errors import ApiError, CliError
+from higgins.cli.session import Session, json_option, pass_session
+from higgins.cli.verbs import archive
+
+if TYPE_CHECKING:
+    from higgins.cli.client.api import Api, Json
+
+_LONG_S = 3600.0
+_DIRECTORY_BIT = 1 << 31
+"""Of Go's file modes, which engines use in their stat."""
+_POSIX_TYPE, _POSIX_DIRECTORY = 0o170000, 0o040000
+
+
+@click.command("cp")
+@click.argument("source", metavar="SOURCE")
+@click.argument("destination", metavar="DESTINATION")
+@json_option
+@pass_session
+def cp_verb(session: Session, source: str, destination: str, as_json: bool) -> None:
+    """Copy files: one of SOURCE and DESTINATION is NAME:/PATH, the other a path here; - is a tar on standard input or output."""
+    origin, target = _container_path(source), _container_path(destination)
+    if (origin is None) == (target is None):
+        raise click.UsageError("One side must be NAME:/PATH and the other a path of this machine.")
+    if origin is not None:
+        container = session.api.container(origin[0])
+        _out(session.api, container, origin[1], destination)
+    elif target is not None:
+        container = session.api.container(target[0])
+        _in(session.api, container, source, target[1])
+    if as_json:
+        output.print_json({"source": source, "destination": destination, "copied": True})
+
+
+def _container_path(text: str) -> tuple[str, str] | None:
+    """The container and the path of ``NAME:PATH``; ``None`` for a path of this machine."""
+    name, colon, path = text.partition(":")
+    if not colon or "/" in name or name in {"", ".", ".."}:
+        return None
+    return name, path if path.startswith("/") else f"/{path}"
+
+
+def _fetch(api: Api, container: Json, path: str) -> tuple[bytes, Json]:
+    try:
+        answer = api.ask(container, "get_archive", {"path": path}, timeout_s=_LONG_S)
+        return base64.b64decode(answer["data"]), answer.get("stat") or {}
+    except ApiError as error:
+        if error.status == 404:
+            raise _NothingThere(
+                f"There is no {path} in {container['name']}.", f"Look: higgins exec {container['name']} ls -l {path}"
+            ) from error
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise CliError("The service's answer has no archive in it.") from error
+
+
+class _NothingThere(CliError):
+    pass
+
+
+def _send(api: Api, container: Json, path: str, data: bytes) -> None:
+    body = {"data": base64.b64encode(data).decode()}
+    try:
+        api.act(container, "put_archive", {"path": path}, body=body, timeout_s=_LONG_S)
+    except ApiError as error:
+        if error.status == 404:
+            raise CliError(f"There is no directory {path} in {container['name']}.", "Make it first.") from error
+        raise
+
+
+def _is_directory(stat: Json) -> bool:
+    mode = int(stat.get("mode") or 0)
+    return bool(mode & _DIRECTORY_BIT) or mode & _POSIX_TYPE == _POSIX_DIRECTORY
+
+
+def _out(api: Api, container: Json, path: str, destination: str) -> None:
+    contents = path.endswith("/.")
+    data, stat = _fetch(api, container, path)
+    if destination == "-":
+        if sys.stdout.isatty():
+            raise click.UsageError("A tar is not for a terminal; send it on, as in: higgins cp NAME:/PATH - | tar x")
+        sys.stdout.buffer.write(data)
+        return
+    place = Path(destination)
+    directory = _is_directory(stat)
+    if place.is_dir():
+        keep = posixpath.basename(posixpath.normpath(path)) or ""
+        root = "" if contents or not keep else keep
+        left_out = archive.unpack(data, place, root if directory else None)
+    elif directory:
+        if place.exists():
+            raise CliError(f"{place} is a file, and {path} is a directory.", "Name a directory to copy it to.")
+        _parent(place)
+        place.mkdir()
+        left_out = archive.unpack(data, place, "")
+    elif destination.endswith("/"):
+        raise CliError(f"There is no directory {destination}.", "Make it first.")
+    else:
+        _parent(place)
+        left_out = archive.unpack(data, place.parent, place.name)
+    if left_out:
+        click.echo(f"Left out, for they are no files: {', '.join(output.clean(n) for n in left_out)}", err=True)
+
+
+def _parent(place: Path) -> None:
+    if not place.parent.is_dir():
+        raise CliError(f"There is no directory {place.parent}.", "Make it first.")
+
+
+def _in(api: Api, container: Json, source: str, path: str) -> None:
+    if source == "-":
+        if sys.stdin.isatty():
+            raise click.UsageError("Send a tar to standard input, as in: tar c DIR | higgins cp - NAME:/PATH")
+        _send(api, container, path, sys.stdin.buffer.read())
+        return
+    origin = Path(source)
+    if not origin.exists():
+        raise CliError(f"There is no {source} on this machine.")
+    kind = _kind(api, container, path)
+    clean = posixpath.normpath(path)
+    parent, last = posixpath.split(clean)
+    name = Path(origin.resolve() if origin.name in {"", ".", ".."} else origin).name
+    if kind == "directory":
+        inner = None if origin.is_dir() and (source.endswith("/.") or source == ".") else name
+        _send(api, container, clean, archive.pack(origin, inner))
+    elif origin.is_dir() and kind == "file":
+        raise CliError(f"{path} in {container['name']} is a file, and {source} is a directory.")
+    elif path.endswith("/") and not origin.is_dir():
+        raise CliError(f"There is no directory {path} in {container['name']}.", "Make it first.")
+    else:
+        _send(api, container, parent, archive.pack(origin, last))
+
+
+def _kind(api: Api, container: Json, path: str) -> str:
+    """What is at a path of a container: ``directory``, ``file`` or ``nothing``."""
+    if posixpath.normpath(path) == "/":
+        return "directory"
+    try:
+        _, stat = _fetch(api, container, path)
+    except _NothingThere:
+        return "nothing"
+    return "directory" if _is_directory(stat) else "file"
