@@ -205,7 +205,7 @@ class ContainerFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStatus:
-    """One container as reported: the engine's facts without the engine's own names."""
+    """One container as reported: the engine's facts without the engine's own names; ``build`` is the one it was created from."""
 
     uuid: str
     state: EngineState | None = None
@@ -216,6 +216,7 @@ class ContainerStatus:
     image_digest: str | None = None
     exposed_ports: tuple[int, ...] = ()
     oom_killed: bool = False
+    build: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import builtins
 import dataclasses
 import datetime
 import uuid as uuids
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.store import claims, specs
 from higgins.store import page as pages
 from higgins.store.seal import Sealer
-from higgins.store.session import Duplicate, Row, Transaction
+from higgins.store.session import Duplicate, Transaction
 from higgins.store.tables import hosts, pods
 
 
@@ -94,7 +94,7 @@ class NewPod:
 
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Pod))
-_COLUMNS = tuple(hosts.c.hostname if name == "hostname" else pods.c[name] for name in _NAMES)
+COLUMNS = tuple(hosts.c.hostname if name == "hostname" else pods.c[name] for name in _NAMES)
 _SPEC, _STATUS = _NAMES.index("spec"), _NAMES.index("status")
 _DESIRED_AT, _PHASE_AT, _WISH_AT = _NAMES.index("desired"), _NAMES.index("phase"), _NAMES.index("wish")
 _DESIRED = {word.value: word for word in Desired}
@@ -102,7 +102,7 @@ _PHASE: dict[str | None, Phase | None] = {word.value: word for word in Phase} | 
 _WISH = {word.value: word for word in Wish}
 _status_decoder = msgspec.json.Decoder(model.PodStatus)
 
-SELECT = sa.select(*_COLUMNS).select_from(pods.outerjoin(hosts, pods.c.host_id == hosts.c.id))
+SELECT = sa.select(*COLUMNS).select_from(pods.outerjoin(hosts, pods.c.host_id == hosts.c.id))
 """All columns of ``Pod``; a caller in this folder adds its conditions and gives each row to ``from_row``."""
 
 _FILTERS: dict[str, sa.ColumnElement[Any]] = {
@@ -130,12 +130,13 @@ _SORTS: dict[str, sa.ColumnElement[Any]] = {
 
 _INSERT = pods.insert()
 _TOUCH_HOST = hosts.update().where(hosts.c.id == sa.bindparam("of_host")).values(version=hosts.c.version + 1)
-_HOSTS_VERSION = sa.select(hosts.c.version).where(hosts.c.id == pods.c.host_id).scalar_subquery()
+HOSTS_VERSION = sa.select(hosts.c.version).where(hosts.c.id == pods.c.host_id).scalar_subquery()
+"""In an UPDATE of ``pods``: the version of the pod's host, which the same transaction has just raised."""
 
 
-def from_row(row: Row) -> Pod:
-    """A row of ``SELECT`` as a ``Pod``."""
-    values: builtins.list[Any] = builtins.list(row)
+def from_row(row: Iterable[Any]) -> Pod:
+    """The values of ``COLUMNS`` as a ``Pod``."""
+    values = builtins.list(row)
     values[_SPEC] = specs.decode(values[_SPEC])
     if values[_STATUS] is not None:
         values[_STATUS] = _status_decoder.decode(values[_STATUS])
@@ -284,7 +285,7 @@ def change(
         columns |= {"spec_version": specs.SPEC_VERSION, "auto_remove": spec.auto_remove}
     if pod.host_id is not None:
         _touch_host(tx, pod, values, ratios)
-        columns["host_version"] = _HOSTS_VERSION
+        columns["host_version"] = HOSTS_VERSION
     _guarded(tx, pod, columns)
     return dataclasses.replace(pod, **values)
 

@@ -41,13 +41,15 @@ class Welcome:
 class Assignments:
     """Everything of this host that is newer than the asked revision.
 
-    ``full`` says that ``pods`` and ``images`` are all there are: what the host has beyond them is nobody's.
+    ``full`` says that ``pods`` and ``images`` are all there are: what the host has beyond them is nobody's, but for the pods in
+    ``held``, whose newest wish cannot be handed out yet (the cloud's part of it is being made): the host leaves those as they are.
     """
 
     revision: int
     full: bool
     pods: tuple[model.Assignment, ...] = ()
     images: tuple[model.ImageWish, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,182 @@
+"""Takes a host's report: in one transaction, once, in order, and only into rows that are that host's.
+
+Writes the agent's columns and no other. Must not know the wire; a report is anything with these fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from higgins.core import model
+from higgins.core.phase import Phase
+from higgins.store import actions, events
+from higgins.store.hosts import facts_columns
+from higgins.store.session import Transaction
+from higgins.store.tables import hosts, images, pods
+from higgins.store.tables import actions as actions_table
+
+
+class PodReport(Protocol):
+    """One pod as the host has it."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> model.PodStatus: ...  # noqa: D102
+
+
+class ImageReport(Protocol):
+    """One wanted image as the host has it."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def generation(self) -> int: ...  # noqa: D102
+    @property
+    def phase(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def image_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def size_bytes(self) -> int | None: ...  # noqa: D102
+
+
+class Report(Protocol):
+    """What is on a host; the wire's ``Report`` fits."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102
+    @property
+    def pods(self) -> Sequence[PodReport]: ...  # noqa: D102
+    @property
+    def images(self) -> Sequence[ImageReport]: ...  # noqa: D102
+    @property
+    def events(self) -> Sequence[model.StepEvent]: ...  # noqa: D102
+    @property
+    def facts(self) -> model.HostFacts | None: ...  # noqa: D102
+
+
+_encoder = msgspec.json.Encoder()
+
+_POD = (
+    pods.update()
+    .where(pods.c.uuid == sa.bindparam("of_pod"), pods.c.host_id == sa.bindparam("of_host"))
+    .values(
+        phase=sa.bindparam("new_phase"),
+        observed_generation=sa.bindparam("new_generation"),
+        observed_run=sa.bindparam("new_run"),
+        reason=sa.bindparam("new_reason"),
+        status=sa.bindparam("new_status"),
+        reported_at=sa.bindparam("now"),
+    )
+)
+_ACTION = (
+    actions_table.update()
+    .where(
+        actions_table.c.pod_uuid == sa.bindparam("of_pod"),
+        actions_table.c.generation <= sa.bindparam("up_to"),
+        actions_table.c.finished_at.is_(None),
+    )
+    .values(finished_at=sa.bindparam("now"), message=sa.bindparam("new_message"), reason=sa.bindparam("new_reason"))
+)
+_IMAGE = (
+    images.update()
+    .where(images.c.uuid == sa.bindparam("of_image"), images.c.host_id == sa.bindparam("of_host"))
+    .values(
+        phase=sa.bindparam("new_phase"),
+        observed_generation=sa.bindparam("new_generation"),
+        reason=sa.bindparam("new_reason"),
+        image_id=sa.bindparam("new_image_id"),
+        size_bytes=sa.bindparam("new_size"),
+    )
+)
+
+
+def take(tx: Transaction, host_id: int, report: Report) -> bool:
+    """Whether the report was newer than the last one taken of this host, and has been written.
+
+    Pods, events and images that are not this host's are passed over. Wishes that a pod has observed are finished, with the pod's reason
+    where it failed; those of a pod that is gone are finished with its row.
+    """
+    if not _is_newer(tx, host_id, report):
+        return False
+    own = _write_pods(tx, host_id, report)
+    steps = [step for step in report.events if step.pod in own]
+    if steps:
+        events.put(tx, steps, host_id=host_id)
+    _finish_wishes(tx, report.pods, own)
+    _write_images(tx, host_id, report.images)
+    return True
+
+
+def _is_newer(tx: Transaction, host_id: int, report: Report) -> bool:
+    values: dict[str, Any] = {"report_number": report.number, "report_count": hosts.c.report_count + 1}
+    values |= {"last_seen_at": tx.now, "updated_at": tx.now}
+    if report.facts is not None:
+        values |= facts_columns(report.facts)
+    guard = (hosts.c.id == host_id, hosts.c.report_number < report.number)
+    return tx.change(hosts.update().where(*guard).values(**values)) == 1
+
+
+def _write_pods(tx: Transaction, host_id: int, report: Report) -> set[str]:
+    """Writes what is reported of pods; gives the uuids in the report that are this host's."""
+    newest = {pod.uuid: pod.status for pod in report.pods}
+    rows = [
+        {
+            "of_pod": uuid,
+            "of_host": host_id,
+            "new_phase": status.phase.value,
+            "new_generation": status.observed_generation,
+            "new_run": status.observed_run,
+            "new_reason": status.reason or None,
+            "new_status": _encoder.encode(status).decode(),
+            "now": tx.now,
+        }
+        for uuid, status in newest.items()
+    ]
+    matched = tx.change_many(_POD, rows)
+    named = set(newest) | {step.pod for step in report.events}
+    if not named or (matched == len(newest) == len(named)):
+        return named
+    query = sa.select(pods.c.uuid).where(pods.c.host_id == host_id, pods.c.uuid.in_(sorted(named)))
+    return {row[0] for row in tx.rows(query)}
+
+
+def _finish_wishes(tx: Transaction, reported: Sequence[PodReport], own: set[str]) -> None:
+    rows = [
+        {
+            "of_pod": pod.uuid,
+            "up_to": pod.status.observed_generation,
+            "now": tx.now,
+            "new_message": actions.ERROR if pod.status.phase is Phase.FAILED else None,
+            "new_reason": pod.status.reason or None if pod.status.phase is Phase.FAILED else None,
+        }
+        for pod in reported
+        if pod.uuid in own and pod.status.phase is not Phase.GONE and pod.status.observed_generation > 0
+    ]
+    tx.change_many(_ACTION, rows)
+
+
+def _write_images(tx: Transaction, host_id: int, reported: Sequence[ImageReport]) -> None:
+    rows = [
+        {
+            "of_image": image.uuid,
+            "of_host": host_id,
+            "new_phase": image.phase,
+            "new_generation": image.generation,
+            "new_reason": image.reason or None,
+            "new_image_id": image.image_id,
+            "new_size": image.size_bytes,
+        }
+        for image in reported
+    ]
+    tx.change_many(_IMAGE, rows)
+    if any(image.phase == "gone" for image in reported):
+        over = (images.c.wanted.is_(sa.false()), images.c.phase == "gone")
+        current = images.c.observed_generation >= images.c.generation
+        tx.change(images.delete().where(images.c.host_id == host_id, *over, current))
