@@ -1,10 +1,12 @@
 # Debian packages: installed when missing, with an answer for a machine that has no apt, no root or no mirror. Sourced after say.sh.
 
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
 # may_be_root: is this root, or a user with sudo that asks for no password?
-may_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+may_be_root() { is_root || sudo -n true 2>/dev/null; }
 
 as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+    if is_root; then "$@"; else sudo -n "$@"; fi
 }
 
 has_package() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
