@@ -1,0 +1,87 @@
+"""One route as data: where it is, what it takes and gives, since when. From these follow dispatch, OpenAPI and the tests' matrix.
+
+Knows no HTTP library and no use case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from higgins.api.schema.table import MAX_VERSION, MIN_VERSION, Table, Version
+from higgins.control.service import Control
+from higgins.core.caller import Caller
+
+ORDINARY_BODY_BYTES = 16 * 1024 * 1024
+ARCHIVE_BODY_BYTES = 128 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler gives back when the body alone does not say it. ``raw`` is sent as it is, with its ``content_type``."""
+
+    body: object = None
+    location: str | None = None
+    status: int | None = None
+    raw: bytes | None = None
+    content_type: str | None = None
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Call:
+    """One request as handlers see it.
+
+    ``args`` and ``body`` are typed by the route's tables and hold no nulls; ``path`` has the fields of the route's path. ``base_url`` is
+    where this service is for the caller, without ``/v1``. ``request_hash`` tells apart two requests of one Idempotency-Key.
+    """
+
+    control: Control
+    caller: Caller
+    version: Version
+    path: Mapping[str, str]
+    args: dict[str, Any]
+    body: dict[str, Any]
+    base_url: str
+    max_limit: int
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+    @property
+    def ident(self) -> str:
+        """The uuid or name in the path."""
+        return self.path["ident"]
+
+
+Schema = Callable[[Version], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """``args`` come in the query and, when ``merged``, in the body too (the query wins); ``body`` must be ``application/json``.
+
+    ``reply`` gives the JSON Schema of the body for a version; without it the body is the JSON literal null.
+    """
+
+    method: str
+    path: str
+    handle: Callable[[Call], object]
+    summary: str
+    _: dataclasses.KW_ONLY
+    status: int = 200
+    args: Table | None = None
+    merged: bool = False
+    body: Table | None = None
+    since: Version = MIN_VERSION
+    until: Version = MAX_VERSION
+    reply: Schema | None = None
+    located: bool = False
+    body_limit_bytes: int = ORDINARY_BODY_BYTES
+
+    def speaks(self, version: Version) -> bool:
+        """Whether the route is there in that version."""
+        return self.since <= version <= self.until
+
+
+PUBLIC_PATHS = frozenset({"/", "/v1", "/healthcheck", "/metrics", "/v1/openapi.json"})
+"""What is answered without asking who it is."""

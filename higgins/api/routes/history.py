@@ -1,0 +1,40 @@
+"""What was asked of a container (actions, Zun's) and what its host did about it (events, our own)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from higgins.api.route import Call, Route
+from higgins.api.schema import actions as schema
+from higgins.api.schema import container, operators
+from higgins.api.schema.table import OWN
+from higgins.api.view import history as view
+
+
+def index(call: Call) -> dict[str, Any]:
+    """GET .../container_actions."""
+    return {"containerActions": [view.action(row) for row in call.control.actions.list(call.caller, call.ident)]}
+
+
+def show(call: Call) -> dict[str, Any]:
+    """GET .../container_actions/{request_id}."""
+    row, steps = call.control.actions.get(call.caller, call.ident, call.path["request_id"])
+    traces = call.control.actions.may_see_traces(call.caller)
+    return {**view.action(row), "events": [view.action_event(step, with_trace=traces) for step in steps]}
+
+
+def events(call: Call) -> dict[str, Any]:
+    """GET .../events."""
+    return {"events": [view.event(step) for step in call.control.actions.events(call.caller, call.ident)]}
+
+
+_AT = "/v1/containers/{ident}/"
+
+ROUTES = (
+    Route("GET", _AT + "container_actions", index, "What was asked of a container, newest first.", args=container.ANYTHING,
+          reply=lambda version: operators.listed("containerActions", schema.action_reply(False), with_next=False)),
+    Route("GET", _AT + "container_actions/{request_id}", show, "One thing asked, and its steps.", args=container.ANYTHING,
+          reply=lambda version: schema.action_reply(True)),
+    Route("GET", _AT + "events", events, "What the host did, and why, oldest first.", args=container.ANYTHING, since=OWN,
+          reply=lambda version: operators.listed("events", schema.EVENT.reply_schema(version), with_next=False)),
+)  # fmt: skip

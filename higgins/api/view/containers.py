@@ -1,0 +1,137 @@
+"""A container as Zun's clients read it. Every key of every version is here; what a caller does not see is taken out once a request."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from higgins.api.view import times
+from higgins.core import model, status
+from higgins.core.units import milli_to_cpus
+from higgins.store.pods import Pod
+
+_NOTHING = model.ContainerStatus(uuid="")
+
+
+def container(pod: Pod, environment: Mapping[str, str], now: datetime.datetime) -> dict[str, Any]:
+    """All fields of a pod of one. ``now`` is UTC without a zone, as the row's own times."""
+    spec = pod.spec.containers[0]
+    reported = pod.status
+    found = reported.containers[0] if reported is not None and reported.containers else _NOTHING
+    word, task, reason = status.derive(pod)
+    started_at, finished_at = _naive(found.started_at), _naive(found.finished_at)
+    detail = status.detail(word, started_at=started_at, finished_at=finished_at, exit_code=found.exit_code, now=now)
+    return {
+        "uuid": pod.uuid,
+        "name": pod.name,
+        "project_id": pod.project_id,
+        "user_id": pod.user_id,
+        "image": pod.image,
+        "image_driver": spec.image_driver,
+        "command": spec.command or (),
+        "entrypoint": spec.entrypoint or (),
+        "status": word,
+        "status_reason": reason,
+        "status_detail": detail,
+        "task_state": task,
+        "cpu": milli_to_cpus(pod.cpu_milli) if pod.cpu_milli else spec.cpus,
+        "cpu_policy": spec.cpu_policy,
+        "cpu_shares": spec.cpu_shares,
+        "memory": None if spec.memory_mib is None else str(spec.memory_mib),
+        "disk": spec.disk_gib or 0,
+        "pids_limit": spec.pids_limit,
+        "workdir": spec.workdir,
+        "environment": environment,
+        "labels": spec.labels,
+        "image_pull_policy": spec.pull_policy,
+        "restart_policy": _restart_policy(spec.restart_policy),
+        "interactive": spec.interactive,
+        "tty": spec.tty,
+        "auto_remove": pod.auto_remove,
+        "auto_heal": pod.spec.auto_heal,
+        "runtime": spec.runtime,
+        "hostname": pod.spec.hostname,
+        "addresses": addresses(reported),
+        "security_groups": pod.spec.security_groups,
+        "ports": found.exposed_ports or _ports(spec.exposed_ports),
+        "privileged": spec.privileged,
+        "healthcheck": _healthcheck(spec.healthcheck),
+        "health": found.health,
+        "exit_code": found.exit_code,
+        "image_digest": found.image_digest,
+        "registry_id": spec.registry,
+        "host": pod.hostname,
+        "created_at": times.plain(pod.created_at),
+        "updated_at": times.plain(pod.updated_at),
+        "started_at": times.plain(started_at),
+        "finished_at": times.plain(finished_at),
+    }
+
+
+def links(uuid: str, base_url: str, plural: str = "containers") -> list[dict[str, str]]:
+    """Where one thing is, with and without the version."""
+    return [
+        {"href": f"{base_url}/v1/{plural}/{uuid}", "rel": "self"},
+        {"href": f"{base_url}/{plural}/{uuid}", "rel": "bookmark"},
+    ]
+
+
+def addresses(reported: model.PodStatus | None) -> dict[str, list[dict[str, Any]]]:
+    """A pod's addresses by network."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for address in reported.addresses if reported is not None else ():
+        found.setdefault(address.network, []).append(
+            {
+                "addr": address.addr,
+                "version": address.version,
+                "port": address.port,
+                "subnet_id": address.subnet,
+                "preserve_on_delete": address.preserve_on_delete,
+            }
+        )
+    return found
+
+
+def networks(pod: Pod, *, flat: bool) -> list[dict[str, Any]]:
+    """The networks a pod is on: one entry an address (``flat``, to 1.17), or one a port with its addresses."""
+    found = pod.status.addresses if pod.status is not None else ()
+    if flat:
+        return [
+            {
+                "net_id": address.network,
+                "subnet_id": address.subnet,
+                "port_id": address.port,
+                "version": address.version,
+                "ip_address": address.addr,
+            }
+            for address in found
+        ]
+    ports: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for address in found:
+        ports.setdefault((address.network, address.port), []).append(
+            {"ip_address": address.addr, "version": address.version, "subnet_id": address.subnet}
+        )
+    return [{"net_id": net, "port_id": port, "fixed_ips": ips} for (net, port), ips in ports.items()]
+
+
+def _naive(moment: datetime.datetime | None) -> datetime.datetime | None:
+    if moment is None or moment.tzinfo is None:
+        return moment
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _restart_policy(policy: model.RestartPolicy) -> dict[str, str]:
+    if policy.name == "no":
+        return {}
+    return {"Name": policy.name, "MaximumRetryCount": str(policy.maximum_retry_count)}
+
+
+def _healthcheck(check: model.Healthcheck | None) -> dict[str, Any]:
+    if check is None:
+        return {}
+    return {"test": check.command, "interval": check.interval_s, "retries": check.retries, "timeout": check.timeout_s}
+
+
+def _ports(exposed: tuple[str, ...]) -> list[int]:
+    return [int(port.partition("/")[0]) for port in exposed]

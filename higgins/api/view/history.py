@@ -1,0 +1,49 @@
+"""Actions and events in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from higgins.api.view import times
+from higgins.core.model import StepEvent
+from higgins.store.actions import Action
+
+
+def action(row: Action) -> dict[str, Any]:
+    """One action, under Zun's names."""
+    return {
+        "action": row.action,
+        "container_uuid": row.pod_uuid,
+        "request_id": row.request_id,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "start_time": times.iso(row.started_at),
+        "finish_time": times.iso(row.finished_at),
+        "message": row.message,
+    }
+
+
+def action_event(step: StepEvent, *, with_trace: bool) -> dict[str, Any]:
+    """One step of an action, under Zun's names; what it failed with only for those who may see it."""
+    return {
+        "event": step.verb,
+        "start_time": times.iso(step.started_at),
+        "finish_time": times.iso(step.finished_at),
+        "result": step.result or None,
+        "traceback": step.detail if with_trace and step.result == "Error" else None,
+    }
+
+
+def event(step: StepEvent) -> dict[str, Any]:
+    """One step, in our own words."""
+    return {
+        "key": step.key,
+        "request_id": step.request_id,
+        "verb": step.verb,
+        "target": step.target,
+        "why": step.why,
+        "started_at": times.iso(step.started_at),
+        "finished_at": times.iso(step.finished_at),
+        "result": step.result,
+        "detail": step.detail,
+    }
