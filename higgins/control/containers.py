@@ -1,16 +1,27 @@
-"""Containers of the API: create, read, and every wish on one. Knows policy and quota; live questions are in ``live``."""
+"""Containers of the API: create, read, and every wish on one. Knows policy and states; live questions are in ``live``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from higgins.control.requests import ContainerChange, NewContainer
+from higgins.control import networks
+from higgins.control.container import changes, limits, listing
+from higgins.control.container.create import Creator
+from higgins.control.container.wishes import Wishes, check
+from higgins.control.live import Live
+from higgins.control.means import Means
+from higgins.control.requests import ContainerChange, NetworkRequest, NewContainer
+from higgins.core import names
 from higgins.core.caller import Caller
+from higgins.core.errors import Conflict, Invalid
+from higgins.core.phase import Desired, Phase, Wish
+from higgins.core.status import Action, Status, derive
+from higgins.store import pods
+from higgins.store.page import Page
+from higgins.store.pods import Pod
+from higgins.store.session import Transaction
 
-if TYPE_CHECKING:
-    from higgins.store.pods import Pod
-    from higgins.store.session import Page
+DELETE_STOP_TIMEOUT_S = 10
 
 
 class Containers:
@@ -21,6 +32,12 @@ class Containers:
     ``IllegalState`` ("Cannot stop container <uuid> in Stopped state"). Each wish returns the row as wished; its action's key is the
     caller's request id.
     """
+
+    def __init__(self, means: Means, live: Live) -> None:
+        self._means = means
+        self._live = live
+        self._wishes = Wishes(means)
+        self._creator = Creator(means)
 
     def create(
         self,
@@ -36,66 +53,139 @@ class Containers:
         Nothing is left behind when it raises: ``Invalid`` (limits, image name, driver), ``Forbidden``, ``OverQuota``, ``NotFound`` (network,
         port, volume, registry, host), ``NameTaken``, ``Conflict`` for a key used with another request.
         """
-        raise NotImplementedError
+        return self._creator.create(
+            caller, new, run=run, idempotency_key=idempotency_key, request_hash=request_hash or ""
+        )
 
     def list(
         self, caller: Caller, *, filters: Mapping[str, object], page: Page, all_projects: bool = False
     ) -> Sequence[Pod]:
         """One page. Filters: name, image, project_id, user_id, memory, host, task_state, status, auto_remove; exact matches."""
-        raise NotImplementedError
+        scope = self._means.policy.scope(caller, "container:get_all", all_projects=all_projects)
+        if "host" in filters:
+            self._means.policy.require(caller, "container:get_one:host")
+        with self._means.db.read() as tx:
+            return listing.page_of(tx, scope, filters, page)
 
     def get(self, caller: Caller, ident: str, *, all_projects: bool = False, rule: str = "container:get_one") -> Pod:
         """One container, as the store knows it; its host is never asked."""
-        raise NotImplementedError
+        return self._wishes.find(caller, ident, rule, all_projects=all_projects)
+
+    def environment(self, pod: Pod) -> Mapping[str, str]:
+        """The environment of a container that the caller was given, which its row holds sealed."""
+        return pods.open_spec(pod, self._means.sealer).containers[0].environment if pod.sealed is not None else {}
 
     def delete(
         self, caller: Caller, ident: str, *, force: bool = False, stop: bool = False, all_projects: bool = False
     ) -> None:
         """Wish it gone; a second delete changes nothing. Running or paused it needs ``stop`` (10 s to end) or ``force`` (killed)."""
-        raise NotImplementedError
+        for rule, asked in (("container:delete_force", force), ("container:stop", stop)):
+            if asked:
+                self._means.policy.require(caller, rule)
+        timeout_s = 0 if force else DELETE_STOP_TIMEOUT_S
+
+        def write(tx: Transaction, pod: Pod) -> Pod:
+            if pod.desired is Desired.DELETED and not _asks_for_more(pod, force=force):
+                return pod
+            if not force and not stop:
+                check(pod, Action.DELETE)
+            return pods.change(
+                tx,
+                pod,
+                wish=Wish.DELETE,
+                request_id=caller.request_id,
+                desired=Desired.DELETED,
+                stop_timeout_s=timeout_s,
+                stop_signal="SIGKILL" if force else None,
+            )
+
+        self._wishes.make(caller, ident, Wish.DELETE, write, rule="container:delete", all_projects=all_projects)
 
     def start(self, caller: Caller, ident: str) -> Pod:
         """Wish it running, once more."""
-        raise NotImplementedError
+        return self._wishes.simple(caller, ident, Wish.START, Action.START, Desired.RUNNING, new_run=True)
 
     def stop(self, caller: Caller, ident: str, *, timeout_s: int | None = None) -> Pod:
         """Wish it stopped; killed after ``timeout_s`` (10)."""
-        raise NotImplementedError
+        wait_s = DELETE_STOP_TIMEOUT_S if timeout_s is None else timeout_s
+        return self._wishes.simple(caller, ident, Wish.STOP, Action.STOP, Desired.STOPPED, stop_timeout_s=wait_s)
 
     def reboot(self, caller: Caller, ident: str, *, timeout_s: int | None = None) -> Pod:
         """Wish it stopped, if it runs, and started."""
-        raise NotImplementedError
+        wait_s = DELETE_STOP_TIMEOUT_S if timeout_s is None else timeout_s
+        return self._wishes.simple(
+            caller, ident, Wish.REBOOT, Action.REBOOT, Desired.RUNNING, new_run=True, stop_timeout_s=wait_s
+        )
 
     def pause(self, caller: Caller, ident: str) -> Pod:
         """Wish it frozen."""
-        raise NotImplementedError
+        return self._wishes.simple(caller, ident, Wish.PAUSE, Action.PAUSE, Desired.PAUSED)
 
     def unpause(self, caller: Caller, ident: str) -> Pod:
         """Wish it thawed."""
-        raise NotImplementedError
+        return self._wishes.simple(caller, ident, Wish.UNPAUSE, Action.UNPAUSE, Desired.RUNNING)
 
     def kill(self, caller: Caller, ident: str, *, signal: str | None = None) -> Pod:
         """KILL (the default, also "None") is a wish; any other signal is sent at once through the host's agent.
 
         ``Invalid`` for a signal Linux does not have; ``Unavailable`` when another signal's host does not answer.
         """
-        raise NotImplementedError
+        self._means.policy.require(caller, "container:kill")
+        name = names.signal_name(signal)
+        if name is None:
+            raise Invalid(f"There is no signal '{signal}'. Name one like SIGTERM, TERM or 15.")
+        if name == "SIGKILL":
+            return self._wishes.simple(
+                caller, ident, Wish.KILL, Action.KILL, Desired.STOPPED, stop_timeout_s=0, stop_signal=name
+            )
+        return self._live.signal(caller, ident, name)
 
     def rebuild(self, caller: Caller, ident: str, *, image: str | None = None, image_driver: str | None = None) -> Pod:
         """Wish it made anew, of another image if named; started again if it ran."""
-        raise NotImplementedError
+        limits.check_image_driver(self._means.settings, image_driver)
+
+        def write(tx: Transaction, pod: Pod) -> Pod:
+            ran = derive(pod).status is Status.RUNNING
+            spec = changes.with_image(tx, pod, self._means, image=image, image_driver=image_driver)
+            return pods.change(
+                tx,
+                pod,
+                wish=Wish.REBUILD,
+                request_id=caller.request_id,
+                sealer=self._means.sealer,
+                desired=Desired.RUNNING if ran else Desired.CREATED,
+                new_run=ran,
+                new_build=True,
+                spec=spec,
+                image=None if spec is None else spec.containers[0].image,
+                stop_timeout_s=DELETE_STOP_TIMEOUT_S,
+            )
+
+        return self._wishes.make(caller, ident, Wish.REBUILD, write, rule="container:rebuild", action=Action.REBUILD)
 
     def rename(self, caller: Caller, ident: str, name: str) -> Pod:
         """Give it another name; ``Conflict`` when it has that name already."""
-        raise NotImplementedError
+
+        def write(tx: Transaction, pod: Pod) -> Pod:
+            if pod.name == name:
+                raise Conflict(f"The container is called {name} already.", code="container-already-exists")
+            return changes.write(tx, pod, self._means, caller, Wish.UPDATE, ContainerChange(name=name))
+
+        return self._wishes.make(caller, ident, Wish.UPDATE, write, rule="container:rename")
 
     def update(self, caller: Caller, ident: str, change: ContainerChange) -> Pod:
         """PATCH: quota and the host's claim take the difference in the same transaction. ``OutOfCapacity`` when the host has no room."""
-        raise NotImplementedError
+        return self._change(caller, ident, change, Wish.UPDATE, Action.UPDATE)
 
     def resize(self, caller: Caller, ident: str, change: ContainerChange) -> Pod:
         """The POST form of ``update`` with a policy of its own."""
-        raise NotImplementedError
+        return self._change(caller, ident, change, Wish.RESIZE, Action.RESIZE_CONTAINER)
+
+    def _change(self, caller: Caller, ident: str, change: ContainerChange, wish: Wish, action: Action) -> Pod:
+        def write(tx: Transaction, pod: Pod) -> Pod:
+            return changes.write(tx, pod, self._means, caller, wish, change)
+
+        return self._wishes.make(caller, ident, wish, write, rule=f"container:{action}", action=action)
 
     def network_attach(
         self,
@@ -106,21 +196,33 @@ class Containers:
         port: str | None = None,
         fixed_ip: str | None = None,
     ) -> Pod:
-        """Wish it on one more network; ``Invalid`` when it is on it."""
-        raise NotImplementedError
+        """Always refused with ``Invalid``: every container is on the one network of this installation already."""
+        pod = self._wishes.find(caller, ident, "container:network_attach")
+        asked = NetworkRequest(network=network, port=port, v4=fixed_ip)
+        raise networks.attached_already(asked, pod.uuid, self._means.installation)
 
     def network_detach(self, caller: Caller, ident: str, *, network: str | None = None, port: str | None = None) -> Pod:
-        """Wish it off a network; ``Invalid`` when it is not on it."""
-        raise NotImplementedError
+        """Always refused with ``Invalid``: the one network of this installation cannot be taken from a container."""
+        pod = self._wishes.find(caller, ident, "container:network_detach")
+        raise networks.not_detachable(NetworkRequest(network=network, port=port), pod.uuid, self._means.installation)
 
     def network_list(self, caller: Caller, ident: str) -> Pod:
         """The container whose ``status.addresses`` are its networks."""
-        raise NotImplementedError
+        return self._wishes.find(caller, ident, "container:network_list")
 
     def add_security_group(self, caller: Caller, ident: str, name: str) -> Pod:
-        """Wish it in one more security group; ``Invalid`` for one that is not known or that it is in."""
-        raise NotImplementedError
+        """Always refused with ``Invalid``: the network of this installation has no security groups, so none of that name is known."""
+        check(self._wishes.find(caller, ident, "container:add_security_group"), Action.ADD_SECURITY_GROUP)
+        raise networks.unknown_security_group(name)
 
     def remove_security_group(self, caller: Caller, ident: str, name: str) -> Pod:
-        """Wish it out of a security group; ``Invalid`` when it is not in it."""
-        raise NotImplementedError
+        """Always refused with ``Invalid``: no container is in a security group here."""
+        pod = self._wishes.find(caller, ident, "container:remove_security_group")
+        check(pod, Action.REMOVE_SECURITY_GROUP)
+        raise Invalid(f"The container {pod.uuid} is not in the security group {name}.")
+
+
+def _asks_for_more(pod: Pod, *, force: bool) -> bool:
+    """Whether another delete means anything: the last one failed, or this one does not want to wait for the container's end."""
+    failed = pod.phase is Phase.FAILED and pod.observed_generation >= pod.generation
+    return failed or (force and pod.stop_timeout_s > 0)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
+from higgins.control.container.wishes import check
+from higgins.control.means import Means
+from higgins.core import reference
 from higgins.core.caller import Caller
+from higgins.core.errors import Conflict, HigginsError, Invalid, Unavailable
+from higgins.core.phase import Wish
+from higgins.core.status import Action
+from higgins.store import actions, hosts, pods
+from higgins.store.pods import Pod
 from higgins.wire import contract
 
 Answer = TypeVar("Answer")
+
+_GRACE_S = 10.0
+"""How much longer than a command's own limit its answer is waited for: the agent has to kill it and say so."""
 
 
 class Ask(Protocol):
@@ -47,8 +59,22 @@ class Ask(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A container, and where its agent answers."""
+
+    pod: Pod
+    container: str
+    address: str
+    token: str = dataclasses.field(repr=False)
+
+
 class Live:
     """Each method: policy, state, then the agent. ``Unavailable`` (503) says that the host is down or not yet chosen."""
+
+    def __init__(self, means: Means, ask: Ask) -> None:
+        self._means = means
+        self._ask = ask
 
     def logs(
         self,
@@ -61,37 +87,150 @@ class Live:
         tail: int | None = None,
         since: datetime.datetime | None = None,
     ) -> str:
-        """What it wrote."""
-        raise NotImplementedError
+        """What it wrote; ``since`` without a zone is UTC."""
+        if since is not None and since.tzinfo is None:
+            since = since.replace(tzinfo=datetime.UTC)
+        question = contract.LogsQuestion(
+            stdout=stdout,
+            stderr=stderr,
+            timestamps=timestamps,
+            tail=tail,
+            since_s=None if since is None else since.timestamp(),
+        )
+        return self._question(caller, ident, Action.LOGS, "logs", question, contract.TextAnswer).text
 
     def execute(
         self, caller: Caller, ident: str, command: tuple[str, ...], *, timeout_s: float | None = None
     ) -> contract.ExecAnswer:
         """Run a command to its end; ``Timeout`` when it takes longer, and then it was killed."""
-        raise NotImplementedError
+        if not command:
+            raise Invalid("Name the command to run.")
+        limit_s = timeout_s or self._means.settings.live_timeout_s
+        question = contract.ExecQuestion(command=command, timeout_s=limit_s)
+        return self._question(
+            caller, ident, Action.EXECUTE, "exec", question, contract.ExecAnswer, timeout_s=limit_s + _GRACE_S
+        )
 
     def top(self, caller: Caller, ident: str, *, ps_args: str | None = None) -> contract.TopAnswer:
         """Its processes."""
-        raise NotImplementedError
+        question = contract.TopQuestion(ps_args=ps_args)
+        return self._question(caller, ident, Action.TOP, "top", question, contract.TopAnswer)
 
     def stats(self, caller: Caller, ident: str) -> contract.StatsAnswer:
         """What it uses now."""
-        raise NotImplementedError
+        return self._question(caller, ident, Action.STATS, "stats", contract.Nothing(), contract.StatsAnswer)
 
     def resize_terminal(self, caller: Caller, ident: str, *, height: int, width: int) -> None:
-        """Tell its terminal its size."""
-        raise NotImplementedError
+        """Tell its terminal its size; ``Invalid`` when it has none."""
+        place = self._reach(caller, ident, Action.RESIZE)
+        if not place.pod.spec.containers[0].tty:
+            raise Invalid(f"The container {place.pod.uuid} has no terminal. Create it with tty.")
+        question = contract.TerminalQuestion(height=height, width=width)
+        self._put(place, "resize_terminal", question, contract.Nothing)
 
     def get_archive(
         self, caller: Caller, ident: str, path: str
     ) -> AbstractContextManager[tuple[contract.PathStatAnswer, Iterator[bytes]]]:
         """What is at ``path`` and a tar of it, as a stream."""
-        raise NotImplementedError
+        place = self._reach(caller, ident, Action.GET_ARCHIVE)
+        return self._ask.get_archive(
+            place.address,
+            place.token,
+            pod=place.pod.uuid,
+            container=place.container,
+            path=path,
+            timeout_s=self._means.settings.live_timeout_s,
+        )
 
     def put_archive(self, caller: Caller, ident: str, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar into the directory ``path``."""
-        raise NotImplementedError
+        place = self._reach(caller, ident, Action.PUT_ARCHIVE)
+        self._ask.put_archive(
+            place.address,
+            place.token,
+            pod=place.pod.uuid,
+            container=place.container,
+            path=path,
+            tar=tar,
+            timeout_s=self._means.settings.live_timeout_s,
+        )
 
     def commit(self, caller: Caller, ident: str, *, repository: str, tag: str | None = None) -> contract.CommitAnswer:
         """Keep its file system as ``repository:tag`` (latest) in the image store of its host."""
-        raise NotImplementedError
+        named = reference.parse(repository if tag is None else f"{repository}:{tag}")
+        if named.digest is not None:
+            raise Invalid(
+                f"'{repository}' names a digest, which only an image that exists can have. Name a repository."
+            )
+        question = contract.CommitQuestion(repository=named.repo, tag=named.tag or "latest")
+        place = self._reach(caller, ident, Action.COMMIT)
+        return self._noted(caller, place, Wish.COMMIT, "commit", question, contract.CommitAnswer)
+
+    def signal(self, caller: Caller, ident: str, name: str) -> Pod:
+        """Send its first process a signal (``SIGHUP``); what comes of it is seen when it happens."""
+        place = self._reach(caller, ident, Action.KILL)
+        self._noted(caller, place, Wish.KILL, "signal", contract.SignalQuestion(signal=name), contract.Nothing)
+        return place.pod
+
+    def _reach(self, caller: Caller, ident: str, action: Action) -> _Place:
+        """The container and its agent, or why it cannot be asked."""
+        rule = f"container:{action}"
+        scope = self._means.policy.scope(caller, rule, ident=ident)
+        with self._means.db.read() as tx:
+            pod = pods.get(tx, ident, scope)
+            host = None if pod.host_id is None else hosts.by_id(tx, pod.host_id)
+            now = tx.now
+        self._means.policy.require(caller, rule, pod.project_id)
+        check(pod, action)
+        if host is None:
+            raise Conflict(f"The container {pod.uuid} has no host yet, so there is nothing to ask.", code="no-host")
+        if not host.is_up(now, self._means.settings.host_down_after_s):
+            raise Unavailable(f"The host of container {pod.uuid} is down. Try again when it is back.", code="host-down")
+        address, token = hosts.live(host, self._means.sealer)
+        return _Place(pod=pod, container=pod.spec.containers[0].uuid, address=address, token=token)
+
+    def _question(
+        self,
+        caller: Caller,
+        ident: str,
+        action: Action,
+        question: str,
+        body: object,
+        answer: type[Answer],
+        *,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        return self._put(self._reach(caller, ident, action), question, body, answer, timeout_s=timeout_s)
+
+    def _put(
+        self, place: _Place, question: str, body: object, answer: type[Answer], *, timeout_s: float | None = None
+    ) -> Answer:
+        return self._ask.ask(
+            place.address,
+            place.token,
+            pod=place.pod.uuid,
+            container=place.container,
+            question=question,
+            body=body,
+            answer=answer,
+            timeout_s=timeout_s or self._means.settings.live_timeout_s,
+        )
+
+    def _noted(
+        self, caller: Caller, place: _Place, action: Wish, question: str, body: object, answer: type[Answer]
+    ) -> Answer:
+        """A question that is one of the container's actions: begun before it is put, ended with what came of it."""
+        pod, request = place.pod, caller.request_id
+        with self._means.db.write() as tx:
+            actions.start(tx, pod.uuid, pod.project_id, caller.user_id, request, action, generation=None)
+        failure: str | None = "It was broken off."
+        try:
+            given = self._put(place, question, body, answer)
+            failure = None
+        except HigginsError as error:
+            failure = error.message
+            raise
+        finally:
+            with self._means.db.write() as tx:
+                actions.finish(tx, pod.uuid, request, error=failure)
+        return given

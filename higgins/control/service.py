@@ -8,7 +8,8 @@ from higgins.control.actions import Actions
 from higgins.control.containers import Containers
 from higgins.control.hosts import Hosts, Services, Zones
 from higgins.control.images import Images
-from higgins.control.live import Live
+from higgins.control.live import Ask, Live
+from higgins.control.means import Means
 from higgins.control.networks import Networks
 from higgins.control.quotas import Quotas
 from higgins.control.registries import Registries
@@ -30,3 +31,21 @@ class Control:
     networks: Networks
     live: Live
     policy: Policy
+
+
+def build(means: Means, ask: Ask) -> Control:
+    """The use cases over these means; ``ask`` is how agents are asked live questions."""
+    live = Live(means, ask)
+    return Control(
+        containers=Containers(means, live),
+        actions=Actions(means),
+        images=Images(means),
+        hosts=Hosts(means),
+        services=Services(means),
+        zones=Zones(means),
+        quotas=Quotas(means),
+        registries=Registries(means),
+        networks=Networks(means),
+        live=live,
+        policy=means.policy,
+    )

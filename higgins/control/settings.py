@@ -31,5 +31,6 @@ class Settings:
     quota_disk_gib: int = 100
     cpu_allocation_ratio: float = 16.0
     ram_allocation_ratio: float = 1.5
+    disk_allocation_ratio: float = 1.0
     host_down_after_s: int = 60
     live_timeout_s: float = 60.0

@@ -1,0 +1,168 @@
+"""Creates containers: everything is checked, looked up, counted and written in one transaction, so that a refusal leaves nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import uuid
+
+from higgins.control import networks
+from higgins.control.container import limits, shape
+from higgins.control.means import Means
+from higgins.control.requests import MountRequest, NewContainer
+from higgins.core import names, units
+from higgins.core.caller import Caller, Scope
+from higgins.core.errors import Conflict, NotFound
+from higgins.core.model import Mount, NetworkWish, PodSpec
+from higgins.core.phase import Desired, Wish
+from higgins.store import actions, hosts, idempotency, pods, quotas, registries, volumes
+from higgins.store.pods import NewPod, Pod
+from higgins.store.session import Transaction
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A request with what does not need the store decided."""
+
+    caller: Caller
+    new: NewContainer
+    uuid: str
+    name: str
+    nets: tuple[NetworkWish, ...]
+    run: bool
+
+
+class Creator:
+    """Makes containers of requests."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    def create(
+        self, caller: Caller, new: NewContainer, *, run: bool, idempotency_key: str | None, request_hash: str
+    ) -> Pod:
+        """See ``Containers.create``."""
+        self._check_policy(caller, new)
+        limits.check_new(self._means.settings, new)
+        for group in new.security_groups:
+            raise networks.unknown_security_group(group)
+        order = _Order(
+            caller=caller,
+            new=new,
+            uuid=str(uuid.uuid4()),
+            name=new.name or names.default_name(secrets.randbelow(names.DEFAULT_NAMES)),
+            nets=networks.resolve_all(new.nets, self._means.installation),
+            run=run,
+        )
+
+        def work(tx: Transaction) -> Pod:
+            if idempotency_key is not None:
+                made = idempotency.claim(tx, caller.project_id, idempotency_key, request_hash, order.uuid)
+                if made != order.uuid:
+                    return _made_before(tx, made, caller)
+            return self._insert(tx, order)
+
+        pod = self._means.db.retrying(work)
+        self._means.hint(pod.host_id)
+        return pod
+
+    def _check_policy(self, caller: Caller, new: NewContainer) -> None:
+        gated = (
+            ("container:create", True),
+            ("container:create:image_pull_policy", new.image_pull_policy is not None),
+            ("container:create:runtime", new.runtime is not None),
+            ("container:create:privileged", new.privileged),
+            ("container:create:requested_destination", new.host is not None),
+        )
+        for rule, asked in gated:
+            if asked:
+                self._means.policy.require(caller, rule)
+
+    def _insert(self, tx: Transaction, order: _Order) -> Pod:
+        caller, means = order.caller, self._means
+        spec = self._spec(tx, order)
+        container = spec.containers[0]
+        new = NewPod(
+            uuid=order.uuid,
+            project_id=caller.project_id,
+            user_id=caller.user_id,
+            name=order.name,
+            unique_name=limits.unique_name(means.settings, caller.project_id, order.name),
+            image=container.image,
+            spec=spec,
+            desired=Desired.RUNNING if order.run else Desired.CREATED,
+            run=1 if order.run else 0,
+            request_id=caller.request_id,
+            auto_remove=spec.auto_remove,
+            cpu_milli=units.cpus_to_milli(container.cpus or 0),
+            memory_mib=container.memory_mib or 0,
+            disk_gib=container.disk_gib or 0,
+        )
+        quotas.take(
+            tx,
+            new.project_id,
+            means.quota_defaults,
+            containers=1,
+            cpu_milli=new.cpu_milli,
+            memory_mib=new.memory_mib,
+            disk_gib=new.disk_gib,
+        )
+        pod = pods.insert(tx, new, means.sealer)
+        actions.start(
+            tx, pod.uuid, pod.project_id, pod.user_id, caller.request_id, Wish.CREATE, generation=pod.generation
+        )
+        return pod
+
+    def _spec(self, tx: Transaction, order: _Order) -> PodSpec:
+        new, scope = order.new, Scope(order.caller.project_id)
+        registry = None if new.registry is None else registries.get(tx, new.registry, scope)
+        return shape.pod_spec(
+            new,
+            self._means.settings,
+            uuid=order.uuid,
+            name=order.name,
+            nets=order.nets,
+            mounts=tuple(_mount(tx, asked, order) for asked in new.mounts),
+            registry=None if registry is None else (registry.uuid, registry.domain),
+            requested_host=None if new.host is None else _host(tx, new.host),
+        )
+
+
+def _made_before(tx: Transaction, pod_uuid: str, caller: Caller) -> Pod:
+    try:
+        return pods.get(tx, pod_uuid, Scope(caller.project_id))
+    except NotFound as error:
+        raise Conflict(
+            "The container that was made with this Idempotency-Key is gone. Use a new key to make another.",
+            code="idempotency-key-in-use",
+        ) from error
+
+
+def _host(tx: Transaction, ident: str) -> str:
+    try:
+        return hosts.get(tx, ident).hostname
+    except NotFound as error:
+        raise NotFound(f"The requested host {ident} could not be found.", code="requested-host-not-found") from error
+
+
+def _mount(tx: Transaction, asked: MountRequest, order: _Order) -> Mount:
+    """A mount with its volume: found, made on first use, or made to go with the container."""
+    if asked.kind == "file":
+        return Mount(
+            destination=asked.destination, kind="file", content=asked.content or b"", read_only=asked.read_only
+        )
+    project = order.caller.project_id
+    if asked.source is None:
+        volume = volumes.insert(tx, project_id=project, size_gib=asked.size_gib, pod_uuid=order.uuid)
+    else:
+        volume = _volume(tx, asked.source, project)
+    return Mount(destination=asked.destination, volume=volume.uuid, read_only=asked.read_only)
+
+
+def _volume(tx: Transaction, source: str, project: str) -> volumes.Volume:
+    try:
+        return volumes.get(tx, source, Scope(project))
+    except NotFound:
+        if names.is_uuid(source):
+            raise
+        return volumes.insert(tx, project_id=project, name=source)

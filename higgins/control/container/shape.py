@@ -1,0 +1,65 @@
+"""Turns a checked request into a pod's spec, with this installation's defaults in it. Pure."""
+
+from __future__ import annotations
+
+from higgins.control.requests import NewContainer
+from higgins.control.settings import Settings
+from higgins.core import reference
+from higgins.core.model import ContainerSpec, Mount, NetworkWish, PodSpec, RestartPolicy
+
+
+def pod_spec(
+    new: NewContainer,
+    settings: Settings,
+    *,
+    uuid: str,
+    name: str,
+    nets: tuple[NetworkWish, ...],
+    mounts: tuple[Mount, ...],
+    registry: tuple[str, str] | None,
+    requested_host: str | None,
+) -> PodSpec:
+    """A pod of one container, both of this uuid. ``registry`` is the uuid and the domain of a record."""
+    container = ContainerSpec(
+        uuid=uuid,
+        name=name,
+        image=full_image(new.image, None if registry is None else registry[1]),
+        image_driver=new.image_driver or settings.image_drivers[0],
+        pull_policy=new.image_pull_policy or settings.default_pull_policy,
+        registry=None if registry is None else registry[0],
+        command=new.command or None,
+        entrypoint=new.entrypoint or None,
+        workdir=new.workdir,
+        environment=dict(new.environment),
+        labels=dict(new.labels),
+        cpus=settings.default_cpus or None if new.cpu is None else new.cpu,
+        cpu_shares=new.cpu_shares,
+        cpu_policy=new.cpu_policy,
+        memory_mib=settings.default_memory_mib or None if new.memory_mib is None else new.memory_mib,
+        disk_gib=settings.default_disk_gib or None if new.disk_gib is None else new.disk_gib,
+        pids_limit=settings.default_pids_limit or None if new.pids_limit is None else new.pids_limit,
+        tty=new.tty,
+        interactive=new.interactive,
+        privileged=new.privileged,
+        runtime=new.runtime,
+        mounts=mounts,
+        healthcheck=new.healthcheck,
+        restart_policy=new.restart_policy or RestartPolicy(),
+        exposed_ports=new.exposed_ports,
+    )
+    return PodSpec(
+        containers=(container,),
+        hostname=new.hostname,
+        networks=nets,
+        auto_remove=new.auto_remove,
+        auto_heal=new.auto_heal,
+        hints=dict(new.hints),
+        availability_zone=new.availability_zone,
+        requested_host=requested_host,
+    )
+
+
+def full_image(image: str, domain: str | None) -> str:
+    """The image's name with the registry's domain before it, when it names none itself; ``Invalid`` for an ill-formed one."""
+    parsed = reference.parse(image)
+    return f"{domain}/{image}" if domain is not None and parsed.domain is None else image

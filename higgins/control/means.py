@@ -1,0 +1,50 @@
+"""What every use case works with, handed round as one; built once by cmd and shared by all threads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from higgins.control.settings import Settings
+from higgins.policy.enforce import Policy
+from higgins.store import claims, quotas
+from higgins.store.seal import Sealer
+from higgins.store.session import Database
+
+Hint = Callable[[int | None], None]
+"""Told after a commit that the wishes of this host (its row's id) changed, or with ``None`` that a pod waits for a host.
+
+Must return at once and never raise; a lost hint costs latency only.
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """Store, policy, settings and hint. ``installation`` is the installation's uuid."""
+
+    db: Database
+    sealer: Sealer
+    policy: Policy
+    hint: Hint
+    installation: str
+    settings: Settings = dataclasses.field(default_factory=Settings)
+
+    @property
+    def quota_defaults(self) -> quotas.Limits:
+        """Limits of a project for which none were set."""
+        chosen = self.settings
+        return quotas.Limits(
+            containers=chosen.quota_containers,
+            cpu=chosen.quota_cpus,
+            memory=chosen.quota_memory_mib,
+            disk=chosen.quota_disk_gib,
+        )
+
+    @property
+    def ratios(self) -> claims.Ratios:
+        """How far a host may be promised more than once."""
+        return claims.Ratios(
+            cpu=self.settings.cpu_allocation_ratio,
+            memory=self.settings.ram_allocation_ratio,
+            disk=self.settings.disk_allocation_ratio,
+        )
