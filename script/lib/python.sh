@@ -25,13 +25,13 @@ need_python() {
 # Nothing is done when the same was installed before. An environment for development serves for running too.
 need_environment() {
     local kind=$1 wanted
-    [ -w "$TOP" ] || [ -w "$TOP/.venv" ] ||
-        fail "the checkout $TOP is not yours to write, and the Python environment belongs into it." \
-            "Clone it as the user who runs it, or let its owner run the script once."
     exec 8<"$TOP/pyproject.toml"
     flock 8
     wanted=$(environment_mark "$kind")
     if ! environment_is "$kind" "$wanted"; then
+        [ -w "$TOP" ] || [ -w "$TOP/.venv" ] ||
+            fail "the checkout $TOP is not yours to write, and the Python environment belongs into it." \
+                "Clone it as the user who runs it, or let its owner run the script once."
         need_python
         fill_environment "$kind"
         printf '%s\n' "$wanted" >"$TOP/.venv/higgins-$kind"

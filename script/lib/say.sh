@@ -23,8 +23,8 @@ quietly() {
     return "$code"
 }
 
-# last_words: the end of the log, for an error message.
+# last_words: the end of what the last step wrote into the log, for an error message.
 last_words() {
-    [ -r "${LOG:-/dev/null}" ] && tail -n 8 "$LOG" | sed 's/^/  | /' >&2
+    [ -r "${LOG:-/dev/null}" ] && awk '/^## /{text = ""; next} {text = text $0 "\n"} END{printf "%s", text}' "$LOG" | tail -n 12 | sed 's/^/  | /' >&2
     return 0
 }
