@@ -1,0 +1,231 @@
+"""Do one step of a plan with the engine, the files and the journal. It decides nothing and does not know the wire.
+
+Every step may be done again without harm. ``start`` writes its intent before it asks the engine, so that after a crash the
+engine's own start time tells whether it happened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from higgins.agent.hands import volume
+from higgins.agent.hands.file import Files
+from higgins.agent.hands.image import Pulls
+from higgins.agent.journal import ImageEntry, Journal
+from higgins.agent.observe import Observer
+from higgins.agent.plan import Step, members
+from higgins.core import errors, model
+from higgins.core.phase import PullPolicy
+from higgins.engine.api import Bind, CanPause, CanResize, Creation, Engine, ImageFacts
+
+
+class InProgress(Exception):
+    """A step has begun and goes on without a worker; the pod is looked at again when it ends."""
+
+
+class Replan(Exception):
+    """What was believed of the host was wrong: look again and plan anew. ``cause`` is kept should that not help."""
+
+    def __init__(self, cause: errors.HigginsError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+class Executor:
+    """Does steps; one pod's steps come from one thread at a time, different pods' in parallel."""
+
+    def __init__(self, engine: Engine, journal: Journal, observer: Observer, files: Files, pulls: Pulls) -> None:
+        self._engine, self._journal, self._observer = engine, journal, observer
+        self._files, self._pulls = files, pulls
+        self._verbs: dict[str, Callable[[model.Assignment, str], None]] = {
+            "create_volume": self._create_volume,
+            "write_files": self._write_files,
+            "create": self._create,
+            "start": self._start,
+            "stop": self._stop,
+            "pause": self._pause,
+            "unpause": self._unpause,
+            "resize": self._resize,
+            "remove": self._remove,
+            "remove_volume": self._remove_volume,
+            "remove_files": self._remove_files,
+        }
+
+    def do(self, step: Step, want: model.Assignment, progress: Callable[[str], None]) -> None:
+        """Do a step; raises ``InProgress``, ``Replan`` or an error of ``higgins.core.errors``.
+
+        ``progress`` may be called later and from another thread, with words on how far a pull is.
+        """
+        if step.verb == "fail":
+            raise errors.Conflict(f"{step.why[:1].upper()}{step.why[1:]}.")
+        if step.verb == "pull":
+            self._pull(want, step.target, progress)
+            return
+        try:
+            self._verbs[step.verb](want, step.target)
+        except errors.NotFound as error:
+            self._observer.touched(step.target, want.uuid)
+            raise Replan(error) from error
+        except (errors.NotReady, errors.Conflict) as error:
+            self._observer.touched(step.target, want.uuid)
+            if isinstance(error, errors.Conflict):
+                raise Replan(error) from error
+            raise
+
+    def leave_pulls(self, pod: str) -> None:
+        """Nobody waits for this pod's images any more."""
+        self._pulls.leave(pod)
+
+    def _pull(self, want: model.Assignment, image: str, progress: Callable[[str], None]) -> None:
+        digest = want.digests.get(image)
+        reference = _at_digest(image, digest) if digest else image
+        if digest:
+            here = self._here(image)
+            if here and here.digest == digest:
+                self._keep(want, image, ImageEntry(build=want.build, digest=digest, image_id=here.image_id))
+                return
+        facts = self._pulls.ask(want.uuid, reference, _login(want, image), progress)
+        if facts is None:
+            raise InProgress
+        self._keep(want, image, ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id))
+
+    def _here(self, reference: str) -> ImageFacts | None:
+        try:
+            return self._engine.image(reference)
+        except errors.ImageNotFound:
+            return None
+
+    def _keep(self, want: model.Assignment, image: str, entry: ImageEntry) -> None:
+        self._journal.resolved(want.uuid, image, entry)
+        self._observer.image(want.uuid, image, present=True)
+
+    def _create(self, want: model.Assignment, uuid: str) -> None:
+        spec = _spec(want, uuid)
+        self._observer.stepping("create", uuid, want.uuid)
+        first = want.spec.containers[0].uuid
+        joins = uuid != first and spec in want.spec.containers
+        try:
+            self._engine.create(
+                Creation(
+                    pod=want.uuid,
+                    build=want.build,
+                    spec=spec,
+                    image=self._reference(want, spec.image),
+                    hostname=None if joins else want.spec.hostname,
+                    network=f"container:{first}" if joins else "bridge",
+                    binds=self._binds(want, spec),
+                )
+            )
+        except errors.ImageNotFound as error:
+            if spec.pull_policy is PullPolicy.NEVER:
+                raise errors.ImageNotFound(
+                    f"Image {spec.image} is not on this host and its pull policy is never; pull it there or change the policy."
+                ) from error
+            self._observer.image(want.uuid, spec.image, present=False)
+            raise Replan(error) from error
+        entry = self._journal.container(want.uuid, uuid)
+        self._journal.note(dataclasses.replace(entry, build=want.build, intent_run=0, intent_started_at=None))
+
+    def _reference(self, want: model.Assignment, image: str) -> str:
+        entry = self._journal.image(want.uuid, image, want.build)
+        if entry:
+            return entry.image_id
+        digest = want.digests.get(image)
+        return _at_digest(image, digest) if digest else image
+
+    def _binds(self, want: model.Assignment, spec: model.ContainerSpec) -> tuple[Bind, ...]:
+        names = {grant.uuid: grant.name for grant in want.volumes}
+        binds = []
+        for place, mount in enumerate(spec.mounts):
+            if mount.kind == "file":
+                source = str(self._files.path(want.uuid, spec.uuid, place))
+            elif mount.volume in names:
+                source = names[mount.volume]
+            else:
+                raise errors.Invalid(
+                    f"The volume for {mount.destination} was not granted to this host; create it again."
+                )
+            binds.append(Bind(source=source, destination=mount.destination, read_only=mount.read_only))
+        return tuple(binds)
+
+    def _start(self, want: model.Assignment, uuid: str) -> None:
+        entry = self._journal.container(want.uuid, uuid)
+        before = None
+        if entry.run or entry.intent_run:
+            # Only a container that ran before can have been started by somebody else since we looked.
+            facts = self._observer.facts(uuid)
+            before = facts.started_at if facts else None
+        entry = dataclasses.replace(
+            entry, intent_run=want.run, intent_started_at=before, build=want.build, boot=self._observer.boot
+        )
+        self._journal.intend(entry)
+        self._observer.stepping("start", uuid, want.uuid)
+        self._engine.start(uuid)
+        self._journal.note(dataclasses.replace(entry, run=want.run))
+
+    def _stop(self, want: model.Assignment, uuid: str) -> None:
+        self._observer.stepping("stop", uuid, want.uuid)
+        self._engine.stop(uuid, timeout_s=want.stop_timeout_s, signal=want.stop_signal)
+
+    def _pause(self, want: model.Assignment, uuid: str) -> None:
+        if not isinstance(self._engine, CanPause):
+            raise errors.Unsupported(
+                f"The engine {self._engine.name} on this host cannot pause; stop the container instead."
+            )
+        self._observer.stepping("pause", uuid, want.uuid)
+        self._engine.pause(uuid)
+
+    def _unpause(self, want: model.Assignment, uuid: str) -> None:
+        if not isinstance(self._engine, CanPause):
+            raise errors.Unsupported(
+                f"The engine {self._engine.name} on this host cannot unpause; restart the container."
+            )
+        self._observer.stepping("unpause", uuid, want.uuid)
+        self._engine.unpause(uuid)
+
+    def _resize(self, want: model.Assignment, uuid: str) -> None:
+        if not isinstance(self._engine, CanResize):
+            raise errors.Unsupported(
+                f"The engine {self._engine.name} on this host cannot change limits in place; rebuild the container."
+            )
+        spec = _spec(want, uuid)
+        self._observer.stepping("resize", uuid, want.uuid)
+        self._engine.resize(uuid, cpus=spec.cpus, memory_mib=spec.memory_mib)
+
+    def _remove(self, want: model.Assignment, uuid: str) -> None:
+        self._journal.flush()  # what only the container itself proves (that its run began) must not go with it
+        self._observer.stepping("remove", uuid, want.uuid)
+        self._engine.remove(uuid)
+        self._observer.removed(uuid)
+
+    def _create_volume(self, want: model.Assignment, name: str) -> None:
+        grant = next(grant for grant in want.volumes if grant.name == name)
+        volume.create(self._engine, want.uuid, grant)
+        self._observer.volume(name, present=True)
+
+    def _remove_volume(self, want: model.Assignment, name: str) -> None:
+        volume.remove(self._engine, name)
+        self._observer.volume(name, present=False)
+
+    def _write_files(self, want: model.Assignment, uuid: str) -> None:
+        self._files.write(want.uuid, _spec(want, uuid))
+
+    def _remove_files(self, want: model.Assignment, pod: str) -> None:
+        self._files.remove(pod)
+
+
+def _spec(want: model.Assignment, uuid: str) -> model.ContainerSpec:
+    return next(spec for spec in members(want) if spec.uuid == uuid)
+
+
+def _at_digest(image: str, digest: str) -> str:
+    """``registry:5000/name:tag`` and a digest -> ``registry:5000/name@digest``."""
+    name = image.split("@", 1)[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.split(':', 1)[0]}@{digest}"
+
+
+def _login(want: model.Assignment, image: str) -> model.RegistryLogin | None:
+    named = (spec.registry for spec in members(want) if spec.image == image and spec.registry)
+    return want.registries.get(next(named, ""))

@@ -1,0 +1,1 @@
+"""What the agent can do on its host besides the engine's own verbs: files, volumes, images. Each thing done is safe to repeat."""

@@ -1,0 +1,345 @@
+"""Look after one pod at a time: observe, plan, do, report; again until nothing is left to do or nothing more can be done.
+
+Retryable errors are tried again later, others end in FAILED for that generation, and every wish has a deadline; a delete
+never gives up. It knows neither threads' making nor sockets: who calls it is ``service``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from higgins.agent.execute import Executor, InProgress, Replan
+from higgins.agent.journal import Journal
+from higgins.agent.observe import Observer
+from higgins.agent.plan import Have, Step, plan, waiting
+from higgins.agent.queue import WorkQueue
+from higgins.agent.report import Reporter, status_of
+from higgins.core import errors, model
+from higgins.core.phase import Desired, Phase
+
+MOST_REPLANS = 3
+# Failing at these leaves the containers as they are, so the pod's phase stays what the engine says.
+HARMLESS = frozenset({"stop", "pause", "unpause", "resize"})
+NEEDS_ALL = frozenset({"pull", "create", "write_files", "create_volume"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Every interval of the agent, in seconds."""
+
+    wish_deadline_s: float = 600.0
+    pull_deadline_s: float = 120.0
+    backoff_first_s: float = 1.0
+    backoff_most_s: float = 300.0
+    orphan_grace_s: float = 60.0
+    unknown_after_s: float = 10.0
+    inventory_s: float = 60.0
+    poll_wait_s: float = 30.0
+    resync_s: float = 600.0
+    reconnect_most_s: float = 2.0
+    tick_s: float = 1.0
+    coalesce_s: float = 0.005
+    preparing_after_s: float = 0.3
+
+
+@dataclasses.dataclass(slots=True)
+class _Pod:
+    want: model.Assignment
+    remembered: bool
+    since: float | None = None  # when the wish, or the trouble with it, began; None once all is well
+    attempts: int = 0
+    verb: str = ""
+    began: dict[str, tuple[datetime.datetime, float]] = dataclasses.field(default_factory=dict)
+
+    def waited_s(self) -> float:
+        """How long the wish has waited to be met."""
+        if self.since is None:
+            self.since = time.monotonic()
+        return time.monotonic() - self.since
+
+
+class Loop:
+    """The pods of this host; a pod is looked after by one thread at a time, which the work queue sees to."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        executor: Executor,
+        journal: Journal,
+        reporter: Reporter,
+        queue: WorkQueue,
+        timings: Timings,
+        *,
+        looked_after: Callable[[model.Assignment, Have], None] = lambda want, have: None,
+    ) -> None:
+        self._observer, self._executor, self._journal = observer, executor, journal
+        self._reporter, self._queue, self._timings, self._looked_after = reporter, queue, timings, looked_after
+        self._lock = threading.Lock()
+        self._pods: dict[str, _Pod] = {}
+        self._down: tuple[float, str] | None = (time.monotonic(), "it was not asked yet")
+
+    def remember(self) -> None:
+        """Take up what the last agent was asked to look after, until the controller answers."""
+        with self._lock:
+            for want in self._journal.assignments():
+                self._pods[want.uuid] = _Pod(want, True)
+
+    def assign(self, wants: Iterable[model.Assignment], *, full: bool) -> None:
+        """Take assignments from the controller; when they are ``full``, what is not among them is nobody's any more."""
+        wants = tuple(wants)
+        with self._lock:
+            changed = [want for want in wants if self._take(want)]
+            gone = sorted((set(self._pods) | self._journal.pods()) - {want.uuid for want in wants}) if full else []
+            for uuid in gone:
+                self._pods.pop(uuid, None)
+        if changed:
+            self._journal.keep(changed)
+        for uuid in gone:
+            self._drop(uuid)
+        for want in wants if full else changed:
+            self._queue.add(want.uuid)
+
+    def _take(self, want: model.Assignment) -> bool:
+        known = self._pods.get(want.uuid)
+        if known is None:
+            self._pods[want.uuid] = _Pod(want, False)
+            return True
+        newer = known.want.generation != want.generation
+        if newer:
+            known.attempts, known.since, known.began = 0, None, {}
+        changed = newer or known.want != want or known.remembered
+        if changed:
+            known.want, known.remembered = want, False
+        return changed
+
+    def _drop(self, uuid: str) -> None:
+        self._executor.leave_pulls(uuid)
+        self._journal.forget(uuid)
+        self._reporter.forget(uuid)
+        self._observer.forget(uuid)
+
+    def taken(self, uuid: str, status: model.PodStatus) -> None:
+        """The controller has taken a status: what is deleted and gone need not be remembered."""
+        with self._lock:
+            pod = self._pods.get(uuid)
+            if status.phase is not Phase.GONE or pod is None or pod.want.desired is not Desired.DELETED:
+                return
+            del self._pods[uuid]
+        self._drop(uuid)
+
+    def knows(self, uuid: str) -> bool:
+        """Whether a pod is assigned to this host."""
+        with self._lock:
+            return uuid in self._pods
+
+    def engine_up(self) -> None:
+        """The engine answers and its facts are fresh: look at every pod, and let no deadline have run meanwhile."""
+        with self._lock:
+            self._down = None
+            uuids = list(self._pods)
+            for pod in self._pods.values():
+                pod.since, pod.attempts = None, 0
+        for uuid in uuids:
+            self._queue.add(uuid)
+
+    def engine_down(self, reason: str) -> None:
+        """The engine does not answer; pods are left as they are until it does."""
+        with self._lock:
+            self._down = (self._down[0] if self._down else time.monotonic(), reason)
+
+    def tick(self) -> None:
+        """Say UNKNOWN of every pod once the engine has been away for long, and write what was only noted."""
+        self._journal.flush()
+        with self._lock:
+            if self._down is None or time.monotonic() - self._down[0] < self._timings.unknown_after_s:
+                return
+            reason, wants = self._down[1], [pod.want for pod in self._pods.values()]
+        for want in wants:
+            observed = self._journal.pod(want.uuid).observed_generation
+            last = self._reporter.latest(want.uuid) or model.PodStatus(
+                phase=Phase.UNKNOWN, observed_generation=observed
+            )
+            if last.phase is not Phase.GONE:
+                text = f"The container engine of the host does not answer: {reason}"
+                self._reporter.pod(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=text))
+
+    def look_after(self, uuid: str) -> None:
+        """Bring one pod as near to what is wanted as can be now, and report it."""
+        with self._lock:
+            pod = self._pods.get(uuid)
+            if pod is None or self._down is not None:
+                return
+        pod.verb = ""
+        pod.waited_s()
+        try:
+            self._converge(pod)
+        except errors.HigginsError as error:
+            self._trouble(pod, error)
+
+    def broken(self, uuid: str, error: Exception) -> None:
+        """Looking after a pod failed in a way that nobody foresaw: try it again until its deadline."""
+        with self._lock:
+            pod = self._pods.get(uuid)
+        if pod:
+            self._trouble(pod, errors.NotReady(f"The agent failed ({type(error).__name__}); its log says where."))
+
+    def _converge(self, pod: _Pod) -> None:
+        replans, last = 0, None
+        while True:
+            want = pod.want
+            have = self._observer.have(want)
+            steps = plan(want, have)
+            if not any(step.verb == "pull" for step in steps):
+                self._executor.leave_pulls(want.uuid)
+            if pod.remembered and any(step.verb in NEEDS_ALL for step in steps):
+                return
+            if not steps or self._has_failed(want):
+                self._settle(pod, want, have, steps)
+                return
+            if steps == last:
+                replans += 1
+            if replans > MOST_REPLANS:
+                raise errors.NotReady(f"The engine accepted to {steps[0].verb} {steps[0].target}, but nothing changed.")
+            last = steps
+            try:
+                self._do_all(pod, want, steps)
+            except InProgress:
+                self._preparing(pod, want, have)
+                return
+            except Replan as wrong:
+                replans += 1
+                if replans > MOST_REPLANS or (pod.verb == "resize" and isinstance(wrong.cause, errors.Conflict)):
+                    raise wrong.cause from wrong
+
+    def _has_failed(self, want: model.Assignment) -> bool:
+        failed = self._journal.pod(want.uuid).failed_generation == want.generation
+        return failed and want.desired is not Desired.DELETED
+
+    def _do_all(self, pod: _Pod, want: model.Assignment, steps: list[Step]) -> None:
+        for step in steps:
+            if pod.want is not want or not self.knows(want.uuid):
+                return
+            pod.verb = step.verb
+            self._do(pod, want, step)
+
+    def _do(self, pod: _Pod, want: model.Assignment, step: Step) -> None:
+        started_at, _ = pod.began.setdefault(str(step), (_now(), time.monotonic()))
+        event = model.StepEvent(
+            key=f"{want.generation}-{step.verb}-{hashlib.sha256(step.target.encode()).hexdigest()[:12]}",
+            pod=want.uuid,
+            request_id=want.request_id,
+            verb=step.verb,
+            target=step.target,
+            why=step.why,
+            started_at=started_at,
+        )
+
+        def progress(text: str) -> None:
+            self._reporter.event(dataclasses.replace(event, detail=text), now=True)
+
+        def over(result: model.StepEvent) -> None:
+            pod.began.pop(str(step), None)
+            self._reporter.event(dataclasses.replace(result, finished_at=_now()))
+
+        try:
+            self._executor.do(step, want, progress)
+        except InProgress:
+            raise
+        except Replan:
+            pod.began.pop(str(step), None)
+            raise
+        except errors.HigginsError as error:
+            over(dataclasses.replace(event, result="Error", detail=error.message))
+            raise
+        over(dataclasses.replace(event, result="Success"))
+
+    def _settle(self, pod: _Pod, want: model.Assignment, have: Have, steps: list[Step]) -> None:
+        self._looked_after(want, have)
+        entry = self._journal.pod(want.uuid)
+        if steps:
+            phase = None if all(step.verb in HARMLESS for step in steps) else Phase.FAILED
+            self._say(want, have, want.generation, phase=phase, reason=entry.failed_reason)
+            return
+        reason = waiting(want, have)
+        if reason:
+            left_s = self._timings.wish_deadline_s - pod.waited_s()
+            if left_s <= 0 and entry.observed_generation != want.generation:
+                self._fail(pod, want, errors.Timeout(f"Gave up: {reason}; see its logs."))
+                return
+            self._queue.add(want.uuid, after_s=max(left_s, 1.0))
+            self._say(want, have, entry.observed_generation, reason=reason)
+            return
+        pod.attempts, pod.since = 0, None
+        if not pod.remembered:
+            entry = dataclasses.replace(
+                entry, observed_generation=want.generation, failed_generation=0, failed_reason=""
+            )
+            self._journal.note_pod(want.uuid, entry)
+        self._say(want, have, entry.observed_generation)
+
+    def _say(
+        self, want: model.Assignment, have: Have, observed: int, *, phase: Phase | None = None, reason: str = ""
+    ) -> None:
+        self._reporter.pod(want.uuid, status_of(want, have, observed_generation=observed, phase=phase, reason=reason))
+
+    def _preparing(self, pod: _Pod, want: model.Assignment, have: Have) -> None:
+        """An image is being pulled: say so once it takes long enough to be seen."""
+        began = min((since for _, since in pod.began.values()), default=time.monotonic())
+        left_s = began + self._timings.preparing_after_s - time.monotonic()
+        if left_s > 0:
+            self._queue.add(want.uuid, after_s=left_s)
+            return
+        observed = self._journal.pod(want.uuid).observed_generation
+        self._say(want, have, observed, reason="The image is being pulled.")
+
+    def _trouble(self, pod: _Pod, error: errors.HigginsError) -> None:
+        want = pod.want
+        waited_s = pod.waited_s()
+        deadline_s = self._timings.pull_deadline_s if pod.verb == "pull" else self._timings.wish_deadline_s
+        deleting = want.desired is Desired.DELETED
+        failed = self._has_failed(want)
+        if not deleting and not failed and (not error.retryable or waited_s >= deadline_s):
+            self._fail(pod, want, error)
+            return
+        delay_s = self._timings.backoff_first_s * 2 ** min(pod.attempts, 20)
+        delay_s = min(delay_s, self._timings.backoff_most_s) * random.uniform(0.75, 1.25)  # noqa: S311
+        if not deleting and not failed:
+            delay_s = min(delay_s, max(deadline_s - waited_s, 0.01))
+        pod.attempts += 1
+        self._queue.add(want.uuid, after_s=delay_s)
+        with self._lock:
+            if self._down is not None:
+                return
+        entry = self._journal.pod(want.uuid)
+        last = self._reporter.latest(want.uuid) or model.PodStatus(phase=Phase.PREPARING, observed_generation=0)
+        last = dataclasses.replace(
+            last, observed_generation=entry.observed_generation, reason=f"{error.message} It is tried again."
+        )
+        if failed:
+            last = dataclasses.replace(last, phase=Phase.FAILED, reason=entry.failed_reason)
+        self._reporter.pod(want.uuid, last)
+
+    def _fail(self, pod: _Pod, want: model.Assignment, error: errors.HigginsError) -> None:
+        reason = error.message or "It failed without saying why; see the agent's log."
+        self._executor.leave_pulls(want.uuid)
+        pod.began = {}
+        self._journal.note_pod(
+            want.uuid,
+            dataclasses.replace(
+                self._journal.pod(want.uuid),
+                observed_generation=want.generation,
+                failed_generation=want.generation,
+                failed_reason=reason,
+            ),
+        )
+        self._queue.add(want.uuid)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,227 @@
+"""What this host has, asked of the engine as seldom as can be.
+
+After a full list the engine's facts are kept in memory; a container is inspected again only when something may have changed:
+an event of the engine that tells news, or a step of ours. It knows the engine and the journal, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from higgins.agent.hands.file import Files
+from higgins.agent.journal import ContainerEntry, Journal
+from higgins.agent.plan import ALIVE, ENDED, Have, members
+from higgins.core import errors, model
+from higgins.core.phase import Desired, EngineState
+from higgins.engine.api import Engine, EngineEvent, HasVolumes
+
+# What our own steps make the engine say, by verb, and the state that the container then has: once each, that is no news.
+ECHOES: dict[str, tuple[frozenset[str], EngineState | None]] = {
+    "create": (frozenset({"create", "created"}), None),
+    "start": (frozenset({"start", "running"}), EngineState.RUNNING),
+    "stop": (frozenset({"stop", "kill", "die", "stopped"}), EngineState.STOPPED),
+    "pause": (frozenset({"pause", "paused"}), EngineState.PAUSED),
+    "unpause": (frozenset({"unpause", "running"}), EngineState.RUNNING),
+    "remove": (frozenset({"remove", "removed", "destroy", "kill", "stop", "die"}), None),
+}
+
+
+def boot_id() -> str:
+    """What the kernel calls this boot of the host."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+class Observer:
+    """The engine's facts, cached; every method may be called from any thread."""
+
+    def __init__(self, engine: Engine, journal: Journal, files: Files, *, boot: str) -> None:
+        self._engine, self._journal, self._files, self.boot = engine, journal, files, boot
+        self._lock = threading.Lock()
+        self._facts: dict[str, model.ContainerFacts] = {}
+        self._hints: dict[str, set[str]] = {}
+        self._dirty: set[str] = set()
+        self._echoes: dict[str, dict[str, EngineState | None]] = {}
+        self._owners: dict[str, str] = {}
+        self._volumes: set[str] = set()
+        self._absent: set[tuple[str, str]] = set()
+
+    def refresh(self) -> None:
+        """Ask the engine for everything of ours; what it does not name is not there."""
+        with self._lock:
+            self._dirty.clear()
+            self._hints.clear()
+            self._echoes.clear()
+            before = dict(self._facts)
+        facts = {found.uuid: found for found in self._engine.list()}
+        volumes = set(self._engine.volumes()) if isinstance(self._engine, HasVolumes) else set()
+        with self._lock:
+            touched = {
+                uuid for uuid in self._facts.keys() | before.keys() if self._facts.get(uuid) is not before.get(uuid)
+            }
+            self._facts = facts
+            self._dirty |= touched
+            self._owners.update({found.uuid: found.pod for found in facts.values()})
+            self._volumes = volumes
+
+    def hint(self, event: EngineEvent) -> None:
+        """Keep what the engine said of a container until its pod is looked at."""
+        with self._lock:
+            self._hints.setdefault(event.container, set()).add(event.what)
+            if event.pod:
+                self._owners[event.container] = event.pod
+
+    def touched(self, uuid: str, pod: str) -> None:
+        """Have a container inspected before its facts are used again."""
+        with self._lock:
+            self._dirty.add(uuid)
+            self._owners[uuid] = pod
+
+    def stepping(self, verb: str, uuid: str, pod: str) -> None:
+        """A step of ours is about to change a container: its facts are old, and what the engine will say of it is no news."""
+        words, state = ECHOES.get(verb, (frozenset(), None))
+        with self._lock:
+            self._dirty.add(uuid)
+            self._owners[uuid] = pod
+            self._echoes.setdefault(uuid, {}).update(dict.fromkeys(words, state))
+
+    def removed(self, uuid: str) -> None:
+        """A container was removed by us: no need to ask."""
+        with self._lock:
+            self._facts.pop(uuid, None)
+            self._dirty.discard(uuid)
+
+    def volume(self, name: str, *, present: bool) -> None:
+        """A volume was made or removed by us."""
+        with self._lock:
+            (self._volumes.add if present else self._volumes.discard)(name)
+
+    def image(self, pod: str, image: str, *, present: bool) -> None:
+        """Whether an image turned out to be here when a pod needed it."""
+        with self._lock:
+            (self._absent.discard if present else self._absent.add)((pod, image))
+
+    def forget(self, pod: str) -> None:
+        """Drop what is kept of a pod that has nothing left in the engine."""
+        with self._lock:
+            for uuid in [uuid for uuid, owner in self._owners.items() if owner == pod]:
+                self._echoes.pop(uuid, None)
+                if uuid not in self._facts:
+                    del self._owners[uuid]
+                    self._dirty.discard(uuid)
+                    self._hints.pop(uuid, None)
+            self._absent = {key for key in self._absent if key[0] != pod}
+
+    def owner(self, uuid: str) -> str | None:
+        """The pod of a container, as far as known."""
+        with self._lock:
+            return self._owners.get(uuid)
+
+    def cached(self) -> dict[str, model.ContainerFacts]:
+        """Facts of every container of ours as last seen, without asking the engine."""
+        with self._lock:
+            return dict(self._facts)
+
+    def settle_strangers(self, assigned: Callable[[str], bool]) -> None:
+        """Inspect what the engine spoke of and no pod of this host accounts for."""
+        with self._lock:
+            hinted = {uuid: self._owners.get(uuid, "") for uuid in self._hints.keys() | self._dirty}
+        for uuid, pod in hinted.items():
+            if not assigned(pod):
+                self.facts(uuid)
+
+    def facts(self, uuid: str) -> model.ContainerFacts | None:
+        """A container's facts now: cached, or inspected when they may have changed."""
+        with self._lock:
+            cached = self._facts.get(uuid)
+            news = [what for what in self._hints.pop(uuid, ()) if not self._is_echo(uuid, what, cached)]
+            if not news and uuid not in self._dirty:
+                return cached
+            self._dirty.discard(uuid)
+        try:
+            found: model.ContainerFacts | None = self._engine.inspect(uuid)
+        except errors.NotFound:
+            found = None
+        except errors.HigginsError:
+            with self._lock:
+                self._dirty.add(uuid)
+            raise
+        with self._lock:
+            if found:
+                self._facts[uuid] = found
+                self._owners[uuid] = found.pod
+            else:
+                self._facts.pop(uuid, None)
+        return found
+
+    def _is_echo(self, uuid: str, what: str, cached: model.ContainerFacts | None) -> bool:
+        echoes = self._echoes.get(uuid, {})
+        if what not in echoes:
+            return False
+        state = echoes.pop(what)
+        return state is None or (cached is not None and cached.state is state)
+
+    def have(self, want: model.Assignment) -> Have:
+        """What the host has of a pod."""
+        uuids = {spec.uuid for spec in members(want)}
+        with self._lock:
+            uuids |= {uuid for uuid, owner in self._owners.items() if owner == want.uuid}
+            volumes = frozenset(self._volumes)
+            absent = frozenset(image for pod, image in self._absent if pod == want.uuid)
+        found = {uuid: facts for uuid in sorted(uuids) if (facts := self.facts(uuid)) is not None}
+        entries = {uuid: self._settle(want, uuid, found.get(uuid)) for uuid in uuids}
+        return Have(
+            containers=found,
+            runs={uuid: entry.run for uuid, entry in entries.items()},
+            builds={uuid: entry.build for uuid, entry in entries.items()},
+            resolved=frozenset(
+                spec.image for spec in members(want) if self._journal.image(want.uuid, spec.image, want.build)
+            ),
+            absent=absent,
+            volumes=volumes,
+            files=self._files.written(want.uuid),
+            interrupted=frozenset(
+                spec.uuid for spec in want.spec.containers
+                if self._interrupted(want, spec, found.get(spec.uuid), entries[spec.uuid])
+            ),
+        )  # fmt: skip
+
+    def _settle(self, want: model.Assignment, uuid: str, facts: model.ContainerFacts | None) -> ContainerEntry:
+        """What the journal remembers of a container, brought up to what the engine says of it."""
+        entry = self._journal.container(want.uuid, uuid)
+        if facts is None:
+            return entry
+        entry = dataclasses.replace(entry, build=facts.build)
+        if entry.intent_run > entry.run and _start_happened(entry, facts):
+            entry = dataclasses.replace(entry, run=entry.intent_run)
+        if facts.state in ALIVE:
+            entry = dataclasses.replace(entry, boot=self.boot)
+        self._journal.note(entry)
+        return entry
+
+    def _interrupted(
+        self,
+        want: model.Assignment,
+        spec: model.ContainerSpec,
+        facts: model.ContainerFacts | None,
+        entry: ContainerEntry,
+    ) -> bool:
+        """Whether a container ran when the host went down and its restart policy says that it must run again."""
+        if (
+            facts is None
+            or facts.state in ALIVE
+            or entry.boot in ("", self.boot)
+            or want.desired is not Desired.RUNNING
+        ):
+            return False
+        policy = spec.restart_policy.name
+        failed = facts.state not in ENDED or facts.exit_code != 0
+        return policy in ("always", "unless-stopped") or (policy == "on-failure" and failed)
+
+
+def _start_happened(entry: ContainerEntry, facts: model.ContainerFacts) -> bool:
+    if facts.state in ALIVE:
+        return True
+    return facts.started_at is not None and facts.started_at != entry.intent_started_at

@@ -1,0 +1,276 @@
+"""The agent as one thing: makes its parts, runs their threads, and ties engine events, assignments and timers to the queue.
+
+It is given an engine, a client of the wire and paths; it reads no configuration and decides nothing about pods.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from higgins.agent import live
+from higgins.agent.chores.health import HealthClock
+from higgins.agent.chores.images import Images
+from higgins.agent.chores.inventory import Inventory
+from higgins.agent.chores.orphans import Orphans
+from higgins.agent.execute import Executor
+from higgins.agent.hands.file import Files
+from higgins.agent.hands.image import Pulls
+from higgins.agent.journal import Journal
+from higgins.agent.loop import Loop, Timings
+from higgins.agent.observe import Observer, boot_id
+from higgins.agent.plan import Have
+from higgins.agent.queue import WorkQueue
+from higgins.agent.report import Reporter
+from higgins.core import errors, model
+from higgins.engine.api import CanProbe, Engine
+from higgins.wire.contract import Assignments, Hello, PodReport, Report, ReportAnswer, Welcome
+
+LOG = logging.getLogger(__name__)
+
+
+class Wire(Protocol):
+    """The agent's side of the wire, as ``higgins.wire.client.WireClient`` has it."""
+
+    def hello(self, hello: Hello) -> Welcome:
+        """Say who we are."""
+        ...
+
+    def assignments(self, since: int, wait_s: float) -> Assignments:
+        """Wait for what is newer than a revision; ``Conflict`` when Hello must be said first."""
+        ...
+
+    def report(self, report: Report) -> ReportAnswer:
+        """Hand a report in."""
+        ...
+
+    def close(self) -> None:
+        """Break every call that waits."""
+        ...
+
+
+class Agent:
+    """Looks after the pods of one host with one engine.
+
+    ``start`` returns once the live server listens; ``stop`` ends every thread and leaves engine and containers alone;
+    ``wait`` returns when it was stopped.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        wire: Wire,
+        *,
+        hostname: str,
+        state_dir: Path,
+        live_address: str,
+        live_token: str,
+        timings: Timings = Timings(),  # noqa: B008  frozen
+        workers: int = 8,
+        tls: live.TlsFiles | None = None,
+        journal: Journal | None = None,
+        boot: str | None = None,
+    ) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
+        self._live_address, self._live_token = live_address, live_token
+        self._journal = journal or Journal(state_dir / "journal.sqlite")
+        files = Files(state_dir / "files")
+        self._queue = WorkQueue()
+        self._observer = Observer(engine, self._journal, files, boot=boot or boot_id())
+        pulls = Pulls(engine, self._queue.add, deadline_s=timings.wish_deadline_s)
+        executor = Executor(engine, self._journal, self._observer, files, pulls)
+        self._least_number = 0
+        self._reporter = Reporter(
+            wire,
+            lambda: self._journal.number("report", at_least=self._least_number),
+            refused=self._say_hello_again,
+            taken=self._taken,
+            coalesce_s=timings.coalesce_s,
+        )
+        self._loop = Loop(
+            self._observer,
+            executor,
+            self._journal,
+            self._reporter,
+            self._queue,
+            timings,
+            looked_after=self._looked_after,
+        )
+        self._images = Images(engine, pulls, self._reporter, self._queue, timings)
+        self._orphans = Orphans(engine, self._observer, files, self._loop.knows, grace_s=timings.orphan_grace_s)
+        self._inventory = Inventory(engine, hostname)
+        self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
+        answers = live.Answers(engine, self._observer, self._orphans, files)
+        self._live = live.LiveServer(answers, live_address, live_token, tls)
+        self._stopping = threading.Event()
+        self._greet = threading.Event()
+        self._greet.set()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin; ``Unavailable`` when the live address cannot be listened on."""
+        self._live.start()
+        self._loop.remember()
+        jobs: list[tuple[str, Callable[[], None]]] = [
+            ("engine events", self._follow_engine),
+            ("assignments", self._poll),
+            ("reports", self._reporter.run),
+            ("timer", self._tick),
+            *((f"worker {place}", self._work) for place in range(self._workers)),
+        ]
+        self._threads = [threading.Thread(target=job, name=name, daemon=True) for name, job in jobs]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, *, timeout_s: float = 10.0) -> None:
+        """End; steps in hand are finished when they end within the timeout, else planned again by the next start."""
+        self._stopping.set()
+        self._queue.close()
+        self._reporter.stop()
+        if self._health:
+            self._health.stop()
+        self._wire.close()
+        self._engine.close()
+        self._live.stop()
+        until = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        self._journal.close()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the agent was stopped; false when it was not within the timeout."""
+        return self._stopping.wait(timeout_s)
+
+    def _work(self) -> None:
+        while (key := self._queue.get()) is not None:
+            try:
+                if self._images.owns(key):
+                    self._images.look_after(key)
+                else:
+                    self._loop.look_after(key)
+            except Exception as error:
+                LOG.exception("Looking after %s broke", key)
+                self._loop.broken(key, error)
+            self._queue.done(key)
+
+    def _looked_after(self, want: model.Assignment, have: Have) -> None:
+        info = self._inventory.info
+        if self._health and info and not info.keeps_health_clock:
+            self._health.watch(want, have)
+
+    def _taken(self, pods: tuple[PodReport, ...]) -> None:
+        for pod in pods:
+            self._loop.taken(pod.uuid, pod.status)
+
+    def _say_hello_again(self) -> None:
+        self._greet.set()
+
+    def _follow_engine(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            up_since = time.monotonic()
+            try:
+                for event in self._engine.events(self._engine_connected):
+                    self._observer.hint(event)
+                    pod = event.pod or self._observer.owner(event.container)
+                    if pod:
+                        self._queue.add(pod)
+                reason = "its event stream ended"
+            except errors.HigginsError as error:
+                reason = error.message
+            except Exception:
+                LOG.exception("Following the engine's events broke")
+                reason = "its events could not be read"
+            if self._stopping.is_set():
+                return
+            LOG.warning("The engine does not answer: %s", reason)
+            self._loop.engine_down(reason)
+            self._tell_facts()
+            failures = 0 if time.monotonic() - up_since > self._timings.reconnect_most_s else failures + 1
+            self._pause(failures)
+
+    def _engine_connected(self) -> None:
+        facts = self._inventory.news()
+        self._observer.refresh()
+        if facts:
+            self._reporter.facts(facts)
+        self._loop.engine_up()
+        self._images.again()
+
+    def _tell_facts(self) -> None:
+        facts = self._inventory.news()
+        if facts:
+            self._reporter.facts(facts)
+
+    def _poll(self) -> None:
+        failures, since, full_at = 0, 0, time.monotonic()
+        while not self._stopping.is_set():
+            try:
+                if self._greet.is_set():
+                    self._hello()
+                    since = 0
+                if time.monotonic() - full_at > self._timings.resync_s:
+                    since = 0
+                asked_at = time.monotonic()
+                answer = self._wire.assignments(since, self._timings.poll_wait_s)
+                full_at = asked_at if answer.full else full_at
+                self._assign(answer)
+                idle = answer.revision == since and not answer.pods and time.monotonic() - asked_at < 0.05
+                since, failures = answer.revision, 0
+                if idle:
+                    self._stopping.wait(self._timings.reconnect_most_s)
+            except errors.Conflict:
+                self._greet.set()
+                failures += 1
+                self._pause(failures)
+            except Exception as error:  # noqa: BLE001  the thread's loop: whatever fails, the controller is asked again
+                failures += 1
+                self._poll_failed(error, failures)
+
+    def _poll_failed(self, error: Exception, failures: int) -> None:
+        if self._stopping.is_set():
+            return
+        if not isinstance(error, errors.HigginsError):
+            LOG.error("Asking the controller broke", exc_info=error)
+        elif failures == 1:
+            LOG.warning("The controller does not answer and is asked again: %s", error.message)
+        self._pause(failures)
+
+    def _hello(self) -> None:
+        facts = self._inventory.ask()
+        welcome = self._wire.hello(Hello(facts=facts, live_address=self._live_address, live_token=self._live_token))
+        self._inventory.told(facts)
+        self._least_number = welcome.report_number
+        self._greet.clear()
+        self._reporter.everything()
+        LOG.info("The controller knows this host as %s", welcome.host_uuid)
+
+    def _assign(self, answer: Assignments) -> None:
+        self._loop.assign(answer.pods, full=answer.full)
+        self._images.assign(answer.images, full=answer.full)
+        if answer.full:
+            self._orphans.allow()
+
+    def _tick(self) -> None:
+        inventory_at = time.monotonic()
+        while not self._stopping.wait(self._timings.tick_s):
+            try:
+                self._loop.tick()
+                self._orphans.sweep()
+                if time.monotonic() - inventory_at >= self._timings.inventory_s:
+                    inventory_at = time.monotonic()
+                    self._tell_facts()
+            except errors.HigginsError as error:
+                LOG.warning("Housekeeping is tried again: %s", error.message)
+            except Exception:
+                LOG.exception("Housekeeping broke")
+
+    def _pause(self, failures: int) -> None:
+        most_s = self._timings.reconnect_most_s
+        self._stopping.wait(min(most_s, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.75, 1.25))  # noqa: S311
