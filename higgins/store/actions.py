@@ -81,14 +81,14 @@ def finish_wishes(tx: Transaction, pod_uuid: str, generation: int, *, error: str
     tx.change(actions.update().where(*due).values(**_ended(tx, error)))
 
 
-def finish_gone(tx: Transaction, pod_uuid: str) -> None:
-    """End all actions of a pod whose row goes away: its delete has succeeded, and nothing else can any more."""
-    deleted = actions.c.action == "delete"
+def finish_gone(tx: Transaction, pod_uuid: str, observed_generation: int) -> None:
+    """End all actions of a pod whose row goes away: its delete and what its host had dealt with as done, the others as failed."""
+    dealt_with = sa.or_(actions.c.action == "delete", actions.c.generation <= observed_generation)
     why = "The container was removed before this was done."
     values = {
         "finished_at": tx.now,
-        "message": sa.case((deleted, sa.null()), else_=ERROR),
-        "reason": sa.case((deleted, sa.null()), else_=why),
+        "message": sa.case((dealt_with, sa.null()), else_=ERROR),
+        "reason": sa.case((dealt_with, sa.null()), else_=why),
     }
     tx.change(actions.update().where(actions.c.pod_uuid == pod_uuid, actions.c.finished_at.is_(None)).values(**values))
 

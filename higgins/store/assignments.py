@@ -32,7 +32,7 @@ class HostAssignments:
     held: tuple[str, ...] = ()
 
 
-_HOST, _SINCE = sa.bindparam("of_host"), sa.bindparam("since")
+_SINCE: sa.BindParameter[int] = sa.bindparam("since")
 _NEW_IMAGES = (
     sa.select(sa.func.count())
     .where(images_table.c.host_id == hosts.c.id, images_table.c.host_version > _SINCE)
@@ -42,7 +42,7 @@ _NEWER = sa.and_(pods_table.c.host_id == hosts.c.id, pods_table.c.host_version >
 _SELECT = (
     sa.select(hosts.c.version, _NEW_IMAGES, *pods.COLUMNS)
     .select_from(hosts.outerjoin(pods_table, _NEWER))
-    .where(hosts.c.id == _HOST)
+    .where(hosts.c.id == sa.bindparam("of_host"))
     .order_by(pods_table.c.id)
 )
 _BEFORE_POD = 2

@@ -1,16 +1,18 @@
 """Quotas of projects: limits that were set, and what is in use, taken by one guarded UPDATE in the transaction of the wish.
 
-Must not know who may set a limit, nor what a pod is.
+Must not know who may set a limit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Protocol
 
 import sqlalchemy as sa
 
 from higgins.core import errors
+from higgins.core.model import PodSpec
 from higgins.store.session import Duplicate, Transaction
 from higgins.store.tables import quota_classes, quotas, usages
 
@@ -36,6 +38,13 @@ class Usage:
     cpu_milli: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
+
+
+class Counted(Protocol):
+    """What is counted of a pod."""
+
+    @property
+    def spec(self) -> PodSpec: ...  # noqa: D102
 
 
 RESOURCES = tuple(field.name for field in dataclasses.fields(Limits))
@@ -129,6 +138,11 @@ def give_back(
     values = {name: usages.c[name] - amount for name, amount in back.items() if amount}
     if values:
         tx.change(usages.update().where(usages.c.project_id == project_id).values(**values))
+
+
+def containers_of(pod: Counted) -> int:
+    """How many containers a pod counts for: one for a container, its members for a capsule."""
+    return len(pod.spec.containers)
 
 
 def _over(defaults: Limits, found: Mapping[str, int]) -> Limits:

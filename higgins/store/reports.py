@@ -16,8 +16,8 @@ from higgins.core.phase import Phase
 from higgins.store import actions, events
 from higgins.store.hosts import facts_columns
 from higgins.store.session import Transaction
-from higgins.store.tables import hosts, images, pods
 from higgins.store.tables import actions as actions_table
+from higgins.store.tables import hosts, images, pods
 
 
 class PodReport(Protocol):

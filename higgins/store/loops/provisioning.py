@@ -1,0 +1,101 @@
+"""Provisioning's reads and writes: pods whose newest wish the cloud's part is due for, and pods that are over.
+
+Writes provisioning's columns and no other. Must not know what the cloud gives.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from higgins.core import errors
+from higgins.core.phase import Desired, Phase
+from higgins.store import actions, claims, pods, quotas
+from higgins.store.pods import Pod
+from higgins.store.session import Transaction
+from higgins.store.tables import hosts, ledger
+from higgins.store.tables import pods as table
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Over:
+    """A pod of which its host has nothing any more; ``has_outside`` says that its ledger is not empty."""
+
+    pod: Pod
+    has_outside: bool
+
+
+_GONE = sa.text("pods.phase = 'gone'")  # a literal, so that the partial index is used
+_BEHIND = sa.text("pods.provision_generation < pods.generation")
+_DUE = (
+    pods.SELECT.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value)
+    .order_by(table.c.id)
+    .limit(sa.bindparam("most"))
+)
+_HAS_OUTSIDE = sa.exists().where(ledger.c.pod_uuid == table.c.uuid)
+_NEVER_PLACED = sa.and_(table.c.host_id.is_(None), table.c.desired == Desired.DELETED.value)
+_REMOVED = sa.and_(
+    _GONE,
+    sa.or_(
+        table.c.desired == Desired.DELETED.value,
+        sa.and_(table.c.auto_remove.is_(sa.true()), table.c.observed_generation >= table.c.generation),
+    ),
+)
+_OVER = (
+    pods.SELECT.add_columns(_HAS_OUTSIDE.label("has_outside"))
+    .where(sa.or_(_NEVER_PLACED, _REMOVED))
+    .order_by(table.c.id)
+    .limit(sa.bindparam("most"))
+)
+_DONE = (
+    table.update()
+    .where(table.c.id == sa.bindparam("of_pod"), table.c.generation == sa.bindparam("of_generation"))
+    .values(provision_generation=table.c.generation, provision_reason=None, host_version=pods.HOSTS_VERSION)
+)
+
+
+def due(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
+    """Pods with a host whose newest wish provisioning has not dealt with, the oldest first. Deletes go to the host at once."""
+    return [pods.from_row(row) for row in tx.rows(_DUE, {"most": most})]
+
+
+def over(tx: Transaction, most: int = 500) -> builtins.list[Over]:
+    """Pods whose row may go once the outside is taken back: deleted before they had a host, or gone from their host."""
+    rows = tx.rows(_OVER, {"most": most})
+    return [Over(pods.from_row(row[:-1]), bool(row[-1])) for row in rows]
+
+
+def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
+    """Hand these pods' newest wishes to their hosts; gives the hosts' ids. A pod that was changed meanwhile is left for the next pass."""
+    host_ids = frozenset(pod.host_id for pod in provisioned if pod.host_id is not None)
+    tx.change(hosts.update().where(hosts.c.id.in_(sorted(host_ids))).values(version=hosts.c.version + 1))
+    tx.change_many(_DONE, [{"of_pod": pod.id, "of_generation": pod.generation} for pod in provisioned])
+    return host_ids
+
+
+def failed(tx: Transaction, pod: Pod, reason: str) -> None:
+    """Say why the cloud's part cannot be made and end the pod's wishes as failed; tried again when its user wishes anew."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation)
+    values = {"provision_generation": pod.generation, "provision_reason": reason}
+    if tx.change(table.update().where(*this).values(**values)):
+        actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
+
+
+def remove(tx: Transaction, pod: Pod) -> None:
+    """Delete a pod's row with all that hangs on it: quota, the host's claim, unfinished actions.
+
+    ``Conflict`` when the pod was changed meanwhile, or its ledger is not empty: then nothing was changed.
+    """
+    sizes = {size: getattr(pod, size) for size in claims.SIZES}
+    quotas.give_back(tx, pod.project_id, containers=quotas.containers_of(pod), **sizes)
+    if pod.host_id is not None:
+        claims.give_back(tx, pod.host_id, sizes, pods=1)
+    same_host = table.c.host_id.is_(None) if pod.host_id is None else table.c.host_id == pod.host_id
+    over_now = table.c.phase == Phase.GONE.value if pod.host_id is not None else _NEVER_PLACED
+    guard = (table.c.id == pod.id, table.c.generation == pod.generation, same_host, over_now, sa.not_(_HAS_OUTSIDE))
+    if tx.change(table.delete().where(*guard)) != 1:
+        raise errors.Conflict("The pod was changed while its row was taken away.")
+    actions.finish_gone(tx, pod.uuid, pod.observed_generation)

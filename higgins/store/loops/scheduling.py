@@ -1,0 +1,101 @@
+"""The scheduler's reads and writes: pods that wait for a host, giving one its host, saying why it has none.
+
+Writes the scheduler's columns and no other. Must not choose.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from higgins.core import errors
+from higgins.core.phase import Desired
+from higgins.store import actions, claims, pods, volumes
+from higgins.store.pods import Pod
+from higgins.store.session import Transaction
+from higgins.store.tables import pods as table
+
+
+class Placement(NamedTuple):
+    """A pod as it was read, and the id of the host it shall go to."""
+
+    pod: Pod
+    host_id: int
+
+
+_WAITING = (
+    pods.SELECT.where(
+        table.c.host_id.is_(None),
+        table.c.schedule_generation < table.c.generation,
+        table.c.desired != Desired.DELETED.value,
+    )
+    .order_by(table.c.id)
+    .limit(sa.bindparam("most"))
+)
+_UNPLACED = (
+    table.c.id == sa.bindparam("of_pod"),
+    table.c.generation == sa.bindparam("of_generation"),
+    table.c.host_id.is_(None),
+    table.c.desired != Desired.DELETED.value,
+)
+_PLACE = (
+    table.update()
+    .where(*_UNPLACED)
+    .values(host_id=sa.bindparam("new_host"), schedule_generation=table.c.generation, schedule_reason=None)
+)
+
+
+def waiting(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
+    """Pods that need a host and whose newest wish was not decided on yet, the oldest first."""
+    return [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most})]
+
+
+def homes(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset[int]]:
+    """For each of these pods that mounts a volume which has its place: the ids of the hosts of its volumes, by the pod's uuid."""
+    mounted = {pod.uuid: volumes.mounted_by(pod.spec) for pod in waiting_pods}
+    found = volumes.of(tx, {uuid for wanted in mounted.values() for uuid in wanted})
+    placed = {uuid: volume.host_id for uuid, volume in found.items() if volume.host_id is not None}
+    return {
+        pod: frozenset(placed[uuid] for uuid in wanted if uuid in placed)
+        for pod, wanted in mounted.items()
+        if any(uuid in placed for uuid in wanted)
+    }
+
+
+def size_of(pod: Pod) -> dict[str, int]:
+    """What a pod claims of its host, by the names of ``claims.SIZES``."""
+    return {size: getattr(pod, size) for size in claims.SIZES}
+
+
+def place(
+    tx: Transaction, placements: Sequence[Placement], ratios: claims.Ratios, *, heard_after: datetime.datetime
+) -> None:
+    """Give all of these pods their hosts, with their claims, or none of them.
+
+    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Conflict`` when a pod was changed meanwhile.
+    """
+    for host_id, group in _by_host(placements).items():
+        more = {size: sum(getattr(pod, size) for pod in group) for size in claims.SIZES}
+        if not claims.take(tx, host_id, ratios, more, pods=len(group), heard_after=heard_after):
+            raise errors.OutOfCapacity("The host has no room for this any more.")
+    rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]
+    if tx.change_many(_PLACE, rows) != len(rows):
+        raise errors.Conflict("A pod was changed while it was given its host.")
+
+
+def give_up(tx: Transaction, pod: Pod, reason: str) -> None:
+    """Say why a pod has no host and end its wishes as failed; it is tried again when its user wishes anew."""
+    update = table.update().where(*_UNPLACED).values(schedule_generation=table.c.generation, schedule_reason=reason)
+    if tx.change(update, {"of_pod": pod.id, "of_generation": pod.generation}):
+        actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
+
+
+def _by_host(placements: Sequence[Placement]) -> dict[int, builtins.list[Pod]]:
+    groups: dict[int, builtins.list[Pod]] = {}
+    for pod, host_id in sorted(placements, key=lambda placement: placement.host_id):
+        groups.setdefault(host_id, []).append(pod)
+    return groups
