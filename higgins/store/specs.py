@@ -20,8 +20,16 @@ class _Secrets:
     files: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Environment:
+    """Of the same JSON the environment alone, so that a list of containers does not decode every injected file."""
+
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
 _spec_decoder = msgspec.json.Decoder(model.PodSpec)
 _secrets_decoder = msgspec.json.Decoder(dict[str, _Secrets])
+_environments_decoder = msgspec.json.Decoder(dict[str, _Environment])
 _encoder = msgspec.json.Encoder()
 
 
@@ -60,6 +68,14 @@ def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[st
         return {}
     secrets = _secrets_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
     return {container: own.environment for container, own in secrets.items()}
+
+
+def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[str, dict[str, str]]:
+    """The environments by container; one without an environment is not in it."""
+    if sealed is None:
+        return {}
+    found = _environments_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
+    return {container: secrets.environment for container, secrets in found.items()}
 
 
 def _context(pod_uuid: str) -> str:

@@ -115,7 +115,11 @@ pods = sa.Table(
     sa.Index("ix_pods_kind_id", "kind", "id"),
     # The loops ask for these few rows all the time; where a database knows no partial index, it is a plain one.
     sa.Index(
-        "ix_pods_unprovisioned", "provision_generation", "generation", **_where("provision_generation < generation")
+        "ix_pods_unprovisioned",
+        "host_id",
+        "provision_generation",
+        "generation",
+        **_where("host_id IS NOT NULL AND provision_generation < generation"),
     ),
     sa.Index("ix_pods_gone", "phase", **_where("phase = 'gone'")),
 )

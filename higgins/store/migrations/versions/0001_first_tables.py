@@ -256,10 +256,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_pods_unprovisioned",
         "pods",
-        ["provision_generation", "generation"],
+        ["host_id", "provision_generation", "generation"],
         unique=False,
-        sqlite_where=sa.text("provision_generation < generation"),
-        postgresql_where=sa.text("provision_generation < generation"),
+        sqlite_where=sa.text("host_id IS NOT NULL AND provision_generation < generation"),
+        postgresql_where=sa.text("host_id IS NOT NULL AND provision_generation < generation"),
     )
 
     op.create_table(
