@@ -156,11 +156,6 @@ def open_environments(pod: Pod, sealer: Sealer) -> dict[str, dict[str, str]]:
     return specs.environments(pod.sealed, pod.uuid, sealer)
 
 
-def open_environments(pod: Pod, sealer: Sealer) -> dict[str, dict[str, str]]:
-    """The environments of the pod's containers, by their uuids: a fraction of what ``open_spec`` costs."""
-    return specs.environments(pod.sealed, pod.uuid, sealer)
-
-
 def is_uuid(ident: str) -> bool:
     """Whether an identifier is meant as a uuid rather than a name."""
     if len(ident) not in (32, 36):

@@ -70,14 +70,6 @@ def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[st
     return {container: own.environment for container, own in secrets.items()}
 
 
-def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[str, dict[str, str]]:
-    """The environments by container; one without an environment is not in it."""
-    if sealed is None:
-        return {}
-    found = _environments_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
-    return {container: secrets.environment for container, secrets in found.items()}
-
-
 def _context(pod_uuid: str) -> str:
     return f"pods/{pod_uuid}/spec"
 
