@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+from higgins.core import names, reference
+from higgins.core.errors import Invalid
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def test_default_names_are_valid_and_all_different() -> None:
+    every = {names.default_name(number) for number in range(names.DEFAULT_NAMES)}
+    assert len(every) == names.DEFAULT_NAMES
+    assert all(names.is_container_name(name) for name in every)
+    assert names.default_name(0) == "alpha-1-container" == names.default_name(names.DEFAULT_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (None, "SIGKILL"),
+        ("None", "SIGKILL"),
+        ("", "SIGKILL"),
+        ("9", "SIGKILL"),
+        (9, "SIGKILL"),
+        ("kill", "SIGKILL"),
+        ("SIGHUP", "SIGHUP"),
+        ("hup", "SIGHUP"),
+        ("sigUsr1", "SIGUSR1"),
+        ("15", "SIGTERM"),
+        ("RTMIN+3", "SIGRTMIN+3"),
+        ("37", "SIGRTMIN+3"),
+        ("RTMIN", "SIGRTMIN"),
+        ("0", None),
+        ("65", None),
+        ("-9", None),
+        ("SIG", None),
+        ("SIG9", None),
+        ("RTMIN+99", None),
+        ("KILL; rm", None),
+        ("²", None),
+    ],
+)
+def test_signals(given: str | int | None, name: str | None) -> None:
+    assert names.signal_name(given) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("ab", True),
+        ("a", False),
+        ("-ab", False),
+        ("a b", False),
+        ("a" * 255, True),
+        ("a" * 256, False),
+        ("ab\n", False),
+        ("äb", False),
+    ],
+)
+def test_container_names(text: str, fine: bool) -> None:
+    assert names.is_container_name(text) is fine
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("busybox", (None, "busybox", None, None)),
+        ("busybox:1.36", (None, "busybox", "1.36", None)),
+        ("library/nginx", (None, "library/nginx", None, None)),
+        ("localhost/nginx", ("localhost", "nginx", None, None)),
+        ("127.0.0.1:5000/team/nginx:1", ("127.0.0.1:5000", "team/nginx", "1", None)),
+        ("[::1]:5000/nginx", ("[::1]:5000", "nginx", None, None)),
+        (f"nginx@{DIGEST}", (None, "nginx", None, DIGEST)),
+        (f"r.example/nginx:1@{DIGEST}", ("r.example", "nginx", "1", DIGEST)),
+    ],
+)
+def test_references_are_taken_apart_and_put_together(text: str, parts: tuple[str | None, ...]) -> None:
+    parsed = reference.parse(text)
+    assert (parsed.domain, parsed.path, parsed.tag, parsed.digest) == parts
+    assert str(parsed) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "Busybox",
+        "busybox:",
+        "busybox:a b",
+        "a//b",
+        "/a",
+        "a/",
+        "nginx@sha256:12",
+        "nginx@",
+        "-a",
+        "a b",
+        "http://x/y",
+        "x..y/z:",
+        "a\n",
+    ],
+)
+def test_ill_formed_references_are_refused_with_a_reason(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        reference.parse(text)
+    assert caught.value.code == "invalid-image-name"
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("localhost", True),
+        ("r.example:5000", True),
+        ("127.0.0.1", True),
+        ("docker", False),
+        ("a/b.c", False),
+        ("https://r.example", False),
+        ("", False),
+    ],
+)
+def test_domains(text: str, fine: bool) -> None:
+    assert reference.is_domain(text) is fine
