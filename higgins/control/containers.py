@@ -73,7 +73,7 @@ class Containers:
 
     def environment(self, pod: Pod) -> Mapping[str, str]:
         """The environment of a container that the caller was given, which its row holds sealed."""
-        return pods.open_spec(pod, self._means.sealer).containers[0].environment if pod.sealed is not None else {}
+        return pods.open_environments(pod, self._means.sealer).get(pod.spec.containers[0].uuid, {})
 
     def delete(
         self, caller: Caller, ident: str, *, force: bool = False, stop: bool = False, all_projects: bool = False

@@ -66,7 +66,7 @@ def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[st
     """The environments alone, by container; cheaper than the whole spec where a list of pods is shown."""
     if sealed is None:
         return {}
-    secrets = _secrets_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
+    secrets = _environments_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
     return {container: own.environment for container, own in secrets.items()}
 
 
