@@ -30,7 +30,10 @@ def as_is(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Type:
-    """What a value may be: its JSON Schema, the words that complete "must be ...", and how it is read into a typed value."""
+    """What a value may be: its JSON Schema, the words that complete "must be ...", and how it is read into a typed value.
+
+    ``read`` gets what the schema allowed; it may still raise ``ValueError``, or ``Invalid`` with words of its own.
+    """
 
     schema: Mapping[str, Any]
     says: str
@@ -172,7 +175,10 @@ def _convert(table: Table, given: Mapping[str, Any], version: Version) -> dict[s
                 if isinstance(value, list)
                 else _convert(inner, value, version)
             )
-        typed[name] = kind.read(value)
+        try:
+            typed[name] = kind.read(value)
+        except ValueError:
+            raise invalid(f"{name!r} must be {kind.says}.") from None
     return typed
 
 

@@ -48,7 +48,7 @@ def number(low: float, high: float, says: str) -> Type:
     def read(value: Any) -> float:
         found = float(value)
         if not low <= found <= high:
-            raise invalid(f"{value!r} is out of range: it must be {says}.")
+            raise ValueError(value)
         return found
 
     schema = {
@@ -68,7 +68,7 @@ def whole(low: int, high: int, says: str, *, none_word: bool = False) -> Type:
             return None
         found = int(value)
         if not low <= found <= high:
-            raise invalid(f"{value!r} is out of range: it must be {says}.")
+            raise ValueError(value)
         return found
 
     sign = "-?" if low < 0 else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from higgins.api.view import times
-from higgins.core.model import StepEvent
 from higgins.store.actions import Action
+from higgins.store.events import Event
 
 
 def action(row: Action) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def action(row: Action) -> dict[str, Any]:
     }
 
 
-def action_event(step: StepEvent, *, with_trace: bool) -> dict[str, Any]:
+def action_event(step: Event, *, with_trace: bool) -> dict[str, Any]:
     """One step of an action, under Zun's names; what it failed with only for those who may see it."""
     return {
         "event": step.verb,
@@ -34,7 +34,7 @@ def action_event(step: StepEvent, *, with_trace: bool) -> dict[str, Any]:
     }
 
 
-def event(step: StepEvent) -> dict[str, Any]:
+def event(step: Event) -> dict[str, Any]:
     """One step, in our own words."""
     return {
         "key": step.key,
