@@ -1,0 +1,197 @@
+"""The dialect's optional abilities, on top of its plain verbs."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import threading
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from higgins.core import errors
+from higgins.engine import api
+from higgins.engine.dialect import processes, streams, translate
+from higgins.engine.dialect.http import CHUNK_BYTES, Query
+from higgins.engine.dialect.verbs import Verbs, filters_of, quoted
+
+MOST_OUTPUT_BYTES = 16 * 1024 * 1024
+
+
+class Dialect(Verbs):
+    """An engine with every ability that both Docker and Podman have."""
+
+    def pause(self, uuid: str) -> None:
+        """Freeze it."""
+        self._unless(uuid, "paused", "pause", "pause the container")
+
+    def unpause(self, uuid: str) -> None:
+        """Thaw it."""
+        self._unless(uuid, "running", "unpause", "unpause the container")
+
+    def _unless(self, uuid: str, state: str, verb: str, what: str) -> None:
+        try:
+            self._post(uuid, verb, what)
+        except errors.HigginsError as problem:
+            if isinstance(problem, errors.NotFound | errors.NotReady) or self.inspect(uuid).state != state:
+                raise
+
+    def exec(self, uuid: str, command: tuple[str, ...], *, timeout_s: float) -> api.ExecResult:
+        """Run a command to its end: three calls. Output beyond 16 MiB is dropped."""
+        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        path = f"/containers/{quoted(translate.name_of(uuid))}/exec"
+        exec_id = self.call_json(path, body, "run a command in the container")["Id"]
+        late = threading.Event()
+        timer = threading.Timer(timeout_s, self._end_exec, (exec_id, late))
+        timer.daemon = True
+        try:
+            output = self._exec_output(exec_id, timer)
+            code = self._exec_facts(exec_id).get("ExitCode")
+        finally:
+            timer.cancel()
+            self._forget_exec(exec_id)
+        if late.is_set():
+            raise errors.Timeout(f"The command did not end within {timeout_s:g} s and was killed.")
+        if code in (126, 127) and b"OCI runtime" in output:
+            raise errors.Invalid(f"The command cannot run in the container: {output.decode(errors='replace').strip()}")
+        return api.ExecResult(output=output, exit_code=int(code or 0))
+
+    def _exec_output(self, exec_id: str, timer: threading.Timer) -> bytes:
+        parts, size = [], 0
+        what = "run a command in the container"
+        headers = {"Content-Type": "application/json"}
+        body = b'{"Detach":false,"Tty":false}'
+        with self.opened("POST", f"/exec/{exec_id}/start", what, body=body, headers=headers) as stream:
+            timer.start()
+            for part in streams.translated(streams.unframed(stream), what):
+                size += len(part)
+                if size <= MOST_OUTPUT_BYTES:
+                    parts.append(part)
+        return b"".join(parts)
+
+    def _end_exec(self, exec_id: str, late: threading.Event) -> None:
+        with contextlib.suppress(errors.HigginsError):
+            facts = self._exec_facts(exec_id)
+            if facts.get("Running"):
+                late.set()
+                processes.kill_tree(int(facts.get("Pid") or 0))
+
+    def _exec_facts(self, exec_id: str) -> dict[str, Any]:
+        answer = self.call("GET", f"/exec/{exec_id}/json", "look at the command").json()
+        return dict(answer)
+
+    def _forget_exec(self, exec_id: str) -> None:
+        """Take away what the engine keeps of an ended command; nothing where it forgets by itself."""
+
+    def logs(
+        self,
+        uuid: str,
+        *,
+        stdout: bool = True,
+        stderr: bool = True,
+        timestamps: bool = False,
+        tail: int | None = None,
+        since: datetime.datetime | None = None,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """What it wrote. Refusals are raised at once, not at the first chunk."""
+        path = f"{self.inspect_root}/{quoted(translate.name_of(uuid))}/json"
+        framed = not self.call("GET", path, "look at the container").json()["Config"].get("Tty")
+        query: Query = {
+            "stdout": stdout,
+            "stderr": stderr,
+            "timestamps": timestamps,
+            "tail": "all" if tail is None else tail,
+            "since": None if since is None else f"{since.timestamp():.6f}",
+            "follow": follow,
+        }
+        what = "read the container's logs"
+        stack = contextlib.ExitStack()
+        path = f"/containers/{quoted(translate.name_of(uuid))}/logs"
+        stream = stack.enter_context(self.opened("GET", path, what, query=query))
+        return _LogChunks(stack, streams.translated(streams.unframed(stream) if framed else stream.chunks(), what))
+
+    def stats(self, uuid: str) -> api.Stats:
+        """One sample."""
+        path = f"/containers/{quoted(translate.name_of(uuid))}/stats"
+        answer = self.call("GET", path, "measure the container", query={"stream": False, "one-shot": True}).json()
+        if not (answer.get("pids_stats") or {}).get("current"):
+            raise errors.Conflict("The container does not run, so that there is nothing to measure. Start it first.")
+        return translate.stats(answer)
+
+    def top(self, uuid: str, ps_args: str | None = None) -> api.Processes:
+        """Its processes as ``ps`` shows them."""
+        path = f"/containers/{quoted(translate.name_of(uuid))}/top"
+        answer = self.call("GET", path, "list the container's processes", query={"ps_args": ps_args or None}).json()
+        return api.Processes(
+            titles=tuple(answer["Titles"]), rows=tuple(tuple(row) for row in answer["Processes"] or ())
+        )
+
+    @contextlib.contextmanager
+    def get_archive(self, uuid: str, path: str) -> Iterator[tuple[api.PathStat, Iterator[bytes]]]:
+        """A tar of a path, as it comes."""
+        target, what = f"/containers/{quoted(translate.name_of(uuid))}/archive", f"read {path} in the container"
+        with self.opened("GET", target, what, query={"path": path}) as stream:
+            stat = translate.path_stat(stream.headers.get("X-Docker-Container-Path-Stat"))
+            yield stat, streams.translated(stream.chunks(), what)
+
+    def put_archive(self, uuid: str, path: str, tar: IO[bytes]) -> None:
+        """Unpack a tar as it is read."""
+        target, what = f"/containers/{quoted(translate.name_of(uuid))}/archive", f"write to {path} in the container"
+        chunks = iter(lambda: tar.read(CHUNK_BYTES), b"")
+        headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+        self.call("PUT", target, what, query={"path": path}, body=chunks, headers=headers, timeout_s=None)
+
+    def commit(self, uuid: str, repository: str, tag: str) -> api.ImageFacts:
+        """Make an image of its file system."""
+        query: Query = {"container": translate.name_of(uuid), "repo": repository, "tag": tag, "pause": True}
+        self.call("POST", "/commit", "commit the container", query=query, timeout_s=None)
+        return self.image(f"{repository}:{tag}")
+
+    def resize_terminal(self, uuid: str, *, height: int, width: int) -> None:
+        """Set the size of its terminal."""
+        self._post(uuid, "resize", "resize the container's terminal", query={"h": height, "w": width})
+
+    def create_volume(self, name: str, labels: dict[str, str]) -> None:
+        """Make a volume of this installation."""
+        wanted = {key: value for key, value in labels.items() if key != translate.INSTALLATION}
+        body = {"Name": name, "Labels": wanted | {translate.INSTALLATION: self.installation}}
+        try:
+            self.call_json("/volumes/create", body, f"create the volume {name}")
+        except (errors.Conflict, errors.NotReady):
+            if name not in self.volumes():
+                raise
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume and its data."""
+        with contextlib.suppress(errors.NotFound):
+            self.call("DELETE", f"/volumes/{quoted(name)}", f"remove the volume {name}")
+
+    def volumes(self) -> Iterable[str]:
+        """Volumes of this installation."""
+        filters = filters_of(label=[f"{translate.INSTALLATION}={self.installation}"])
+        answer = self.call("GET", "/volumes", "list the volumes", query={"filters": filters}).json()
+        return tuple(volume["Name"] for volume in answer.get("Volumes") or ())
+
+
+class _LogChunks:
+    """An iterator that closes its connection when it ends, is closed, or is forgotten."""
+
+    def __init__(self, stack: contextlib.ExitStack, chunks: Iterator[bytes]) -> None:
+        self._stack, self._chunks = stack, chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._stack.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,312 @@
+"""The plain verbs in the dialect that Docker and Podman share. What only one of them says otherwise is overridden in its driver."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from higgins.core import errors, model
+from higgins.engine import api
+from higgins.engine import reference as references
+from higgins.engine.dialect import faults, streams, translate
+from higgins.engine.dialect.http import Answer, Body, Client, Query, Stream
+
+NEWEST_VERSION = (1, 47)
+START_TIMEOUT_S = 180.0
+REMOVE_TIMEOUT_S = 120.0
+GONE_TIMEOUT_S = 10.0
+
+
+class Verbs:
+    """One engine at one socket. Threads may share it; every thread gets a connection of its own from the client."""
+
+    name = "dialect"
+
+    def __init__(self, socket_path: str, installation: str) -> None:
+        self.http = Client(socket_path, NEWEST_VERSION)
+        self.installation = installation
+        self._info: api.EngineInfo | None = None
+        self._digests: dict[str, str] = {}
+
+    def info(self) -> api.EngineInfo:
+        """What the engine says of itself, asked anew."""
+        self._info = self._ask_info()
+        return self._info
+
+    def known_info(self) -> api.EngineInfo:
+        """What it said of itself last; asked when it never did."""
+        return self._info or self.info()
+
+    def _ask_info(self) -> api.EngineInfo:
+        raise NotImplementedError
+
+    def list(self) -> Iterable[model.ContainerFacts]:
+        """Every container of this installation; one call, and one more for each of them."""
+        filters = filters_of(label=[f"{translate.INSTALLATION}={self.installation}"])
+        rows = self.call("GET", "/containers/json", "list the containers", query={"all": 1, "filters": filters}).json()
+        found = []
+        for row in rows or []:
+            with contextlib.suppress(errors.NotFound):
+                found.append(self._inspect(row["Id"]))
+        return tuple(found)
+
+    def inspect(self, uuid: str) -> model.ContainerFacts:
+        """The facts of one container."""
+        return self._inspect(translate.name_of(uuid))
+
+    def _inspect(self, name: str) -> model.ContainerFacts:
+        answer = self.call("GET", f"{self.inspect_root}/{quoted(name)}/json", "look at the container").json()
+        return translate.facts(answer, self._digest(answer))
+
+    inspect_root = "/containers"
+
+    def _digest(self, answer: dict[str, Any]) -> str | None:
+        raise NotImplementedError
+
+    def images(self) -> Iterable[api.ImageFacts]:
+        """Every image that has a name."""
+        rows = self.call("GET", f"{self.image_root}/json", "list the images").json()
+        return tuple(facts for facts in map(translate.image_facts, rows or []) if facts.names)
+
+    image_root = "/images"
+
+    def image(self, reference: str) -> api.ImageFacts:
+        """The image that a name, an id or a digest means on this host."""
+        for name in self._names(reference):
+            with contextlib.suppress(errors.ImageNotFound):
+                what = f"look at the image {reference}"
+                try:
+                    answer = self.call("GET", f"{self.image_root}/{quoted(name)}/json", what).json()
+                except errors.NotFound as problem:
+                    raise errors.ImageNotFound(problem.message) from problem
+                return translate.image_facts(answer)
+        raise errors.ImageNotFound(f"The image {reference} is not on this host. Pull it first.")
+
+    def pull(
+        self,
+        reference: str,
+        *,
+        login: model.RegistryLogin | None = None,
+        progress: Callable[[api.PullProgress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> api.ImageFacts:
+        """Fetch an image; a registry on this machine may speak plain HTTP."""
+        name = references.parse(reference)
+        query: dict[str, str | bool] = {"fromImage": name.repository, "tag": name.digest or name.tag}
+        if name.is_local:
+            query["tlsVerify"] = False
+        headers = translate.login_header(login)
+        with self.opened(
+            "POST", "/images/create", f"pull the image {reference}", query=query, headers=headers, pulls=reference
+        ) as stream:
+            stopped = f"The pull of the image {reference} was cancelled."
+            with streams.Watch(cancelled, stream.break_off) as watch:
+                problem = self._follow_pull(stream, reference, progress, watch)
+            watch.check(stopped)
+        if problem:
+            raise faults.pull_failure(problem, reference)
+        return self.image(name.full)
+
+    def _follow_pull(
+        self,
+        stream: Stream,
+        reference: str,
+        progress: Callable[[api.PullProgress], None] | None,
+        watch: streams.Watch,
+    ) -> str:
+        count, problem = translate.PullCount(), ""
+        try:
+            for text in streams.translated(stream.lines(), f"pull the image {reference}"):
+                line = msgspec.json.decode(text) if text.strip() else {}
+                problem = problem or line.get("error") or (line.get("errorDetail") or {}).get("message") or ""
+                if progress is not None and line and not problem:
+                    progress(count.add(line))
+        except (errors.NotReady, msgspec.DecodeError):
+            # A stream that we broke off ourselves ends in the middle of a line.
+            if not watch.fired:
+                raise
+        return problem
+
+    def remove_image(self, reference: str) -> None:
+        """Take an image's name away, and the image with its last name."""
+        with contextlib.suppress(errors.NotFound, errors.ImageNotFound):
+            self.call("DELETE", f"/images/{quoted(self._names(reference)[0])}", f"remove the image {reference}")
+
+    def create(self, creation: api.Creation) -> None:
+        """Make a container; one call."""
+        self._refuse(creation)
+        problem: errors.HigginsError | None = None
+        for image in self._names(creation.image):
+            body = self._creation_body(creation, image)
+            query = {"name": translate.name_of(creation.spec.uuid)}
+            try:
+                self.call_json("/containers/create", body, "create the container", query=query)
+            except errors.ImageNotFound as missing:
+                problem = problem or missing
+            else:
+                return
+        raise problem or errors.ImageNotFound(f"The image {creation.image} is not on this host. Pull it first.")
+
+    def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
+        return translate.creation_body(creation, image, self.installation)
+
+    def _refuse(self, creation: api.Creation) -> None:
+        if creation.spec.disk_gib and not self.known_info().disk_quota:
+            raise errors.Unsupported(
+                "This host's engine cannot limit a container's disk: its storage needs XFS with project quotas. Leave the disk out."
+            )
+
+    def start(self, uuid: str) -> None:
+        """Start it; one call."""
+        self._post(uuid, "start", "start the container", timeout_s=START_TIMEOUT_S)
+
+    def stop(self, uuid: str, *, timeout_s: int, signal: str | None = None) -> None:
+        """End it; one call, and two more when another signal is wanted."""
+        left_s = timeout_s
+        if signal is not None:
+            left_s = self._ask_to_end(uuid, signal, timeout_s)
+        what = "stop the container"
+        self._post(uuid, "stop", what, query={"t": left_s}, timeout_s=left_s + START_TIMEOUT_S)
+
+    def _ask_to_end(self, uuid: str, signal: str, timeout_s: int) -> int:
+        """Send the signal and wait; then a stop finds it ended, or has to kill it, and either way no restart policy starts it again."""
+        try:
+            self.signal(uuid, signal)
+        except errors.Conflict:
+            return 0
+        if timeout_s > 0:
+            with contextlib.suppress(errors.Timeout, errors.NotFound):
+                self._post(uuid, "wait", "wait for the container's end", timeout_s=float(timeout_s))
+        return 0
+
+    def signal(self, uuid: str, signal: str) -> None:
+        """Send a signal to its first process."""
+        self._post(uuid, "kill", f"send {signal} to the container", query={"signal": signal})
+
+    def remove(self, uuid: str) -> None:
+        """Remove it with its nameless volumes; one call. Waits for a removal that goes on already."""
+        try:
+            self._remove(translate.name_of(uuid))
+        except errors.NotFound:
+            return
+        except errors.Conflict:
+            self._wait_until_gone(uuid)
+
+    def _remove(self, name: str) -> None:
+        query: Query = {"force": True, "v": True}
+        self.call(
+            "DELETE", f"/containers/{quoted(name)}", "remove the container", query=query, timeout_s=REMOVE_TIMEOUT_S
+        )
+
+    def _wait_until_gone(self, uuid: str) -> None:
+        deadline = time.monotonic() + GONE_TIMEOUT_S
+        pause = threading.Event()
+        while time.monotonic() < deadline:
+            try:
+                self.inspect(uuid)
+            except errors.NotFound:
+                return
+            pause.wait(0.1)
+        raise errors.Conflict("The engine is still removing the container.")
+
+    def events(self, connected: Callable[[], None]) -> Iterator[api.EngineEvent]:
+        """Follow the containers of this installation."""
+        filters = filters_of(type=["container"], label=[f"{translate.INSTALLATION}={self.installation}"])
+        with self.opened("GET", "/events", "follow its events", query={"filters": filters}) as stream:
+            connected()
+            for text in streams.translated(stream.lines(), "follow its events"):
+                event = msgspec.json.decode(text) if text.strip() else {}
+                labels = (event.get("Actor") or {}).get("Attributes") or {}
+                what = event.get("Action") or event.get("status") or ""
+                # A health check is an exec every few seconds: of no interest, unlike what it found.
+                if labels.get(translate.UUID) and not what.startswith("exec_"):
+                    yield api.EngineEvent(
+                        container=labels[translate.UUID], pod=labels.get(translate.POD) or "", what=what
+                    )
+        raise errors.Unavailable("The container engine ended the stream of its events. Start it if it was stopped.")
+
+    def close(self) -> None:
+        """Break open streams and close idle connections."""
+        self.http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Query | None = None,
+        body: Body = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = 60.0,
+    ) -> Answer:
+        """One call, its failures told in Higgins' own errors."""
+        try:
+            answer = self.http.call(method, path, query=query, body=body, headers=headers, timeout_s=timeout_s)
+        except (OSError, http.client.HTTPException) as problem:
+            raise faults.translate(problem, what) from problem
+        if answer.status >= 400:
+            raise faults.translate(answer, what)
+        return answer
+
+    def call_json(
+        self, path: str, content: Any, what: str, *, query: Query | None = None, timeout_s: float = 60.0
+    ) -> Any:
+        """A POST of JSON and the decoded answer."""
+        headers = {"Content-Type": "application/json"}
+        body = msgspec.json.encode(content)
+        return self.call("POST", path, what, query=query, body=body, headers=headers, timeout_s=timeout_s).json()
+
+    @contextlib.contextmanager
+    def opened(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Query | None = None,
+        body: Body = None,
+        headers: Mapping[str, str] | None = None,
+        pulls: str = "",
+    ) -> Iterator[Stream]:
+        """A stream that is closed at the end; a refusal is raised at once."""
+        try:
+            stream = self.http.stream(method, path, query=query, body=body, headers=headers)
+        except (OSError, http.client.HTTPException) as problem:
+            raise faults.translate(problem, what) from problem
+        try:
+            if stream.status >= 400:
+                answer = stream.whole()
+                raise faults.pull_failure(faults.words(answer.body), pulls) if pulls else faults.translate(answer, what)
+            yield stream
+        finally:
+            stream.close()
+
+    def _post(self, uuid: str, verb: str, what: str, *, query: Query | None = None, timeout_s: float = 60.0) -> None:
+        self.call(
+            "POST", f"/containers/{quoted(translate.name_of(uuid))}/{verb}", what, query=query, timeout_s=timeout_s
+        )
+
+    def _names(self, reference: str) -> tuple[str, ...]:
+        """What to ask the engine for: the full name; the bare digest too, since it may be that of an image's config."""
+        if reference.startswith("sha256:"):
+            return (reference,)
+        name = references.parse(reference)
+        return (name.full, name.digest) if name.digest else (name.full,)
+
+
+def quoted(name: str) -> str:
+    """A name as a part of a path; an image's name keeps its slashes."""
+    return urllib.parse.quote(name, safe="/:@")
+
+
+def filters_of(**words: object) -> str:
+    """Filters as the dialect writes them in a query."""
+    return msgspec.json.encode(words).decode()

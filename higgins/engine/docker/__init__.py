@@ -1,0 +1,1 @@
+"""The driver for Docker Engine, 20.10 and newer."""

@@ -1,0 +1,71 @@
+"""What Podman says otherwise than the dialect: facts with digests, a kill at once on removal, health checks without a clock. Knows no Docker."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from higgins.core import errors
+from higgins.core.phase import Health
+from higgins.engine import address as addresses
+from higgins.engine import api
+from higgins.engine.dialect import translate
+from higgins.engine.dialect.driver import Dialect
+from higgins.engine.dialect.http import Query
+from higgins.engine.dialect.verbs import REMOVE_TIMEOUT_S
+from higgins.engine.podman import translate as podman_translate
+
+
+class PodmanEngine(Dialect):
+    """A Podman service at a unix socket."""
+
+    name = "podman"
+    inspect_root = "/libpod/containers"
+    image_root = "/libpod/images"
+
+    def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
+        """Change the limits of a container."""
+        words = podman_translate.resources(cpus, memory_mib)
+        if words:
+            self.call_json(
+                f"/libpod/containers/{translate.name_of(uuid)}/update", words, "change the container's limits"
+            )
+
+    def probe(self, uuid: str) -> Health:
+        """Run its health check once; Podman counts the failures."""
+        path = f"/libpod/containers/{translate.name_of(uuid)}/healthcheck"
+        answer = self.call("GET", path, "check the container's health", timeout_s=None).json()
+        return Health(answer.get("Status") or Health.STARTING)
+
+    def _ask_info(self) -> api.EngineInfo:
+        return podman_translate.info(self.call("GET", "/libpod/info", "tell about itself").json())
+
+    def _refuse(self, creation: api.Creation) -> None:
+        super()._refuse(creation)
+        if creation.spec.runtime is not None and creation.spec.runtime not in self.known_info().runtimes:
+            known = ", ".join(self.known_info().runtimes)
+            raise errors.Unsupported(
+                f"Podman on this host runs everything with {known}; '{creation.spec.runtime}' needs a Podman service of its own."
+            )
+
+    def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
+        body = super()._creation_body(creation, image)
+        return podman_translate.creation_body(body, keeps_clock=self.known_info().keeps_health_clock)
+
+    def _remove(self, name: str) -> None:
+        query: Query = {"force": True, "v": True, "timeout": 0}
+        self.call(
+            "DELETE", f"/libpod/containers/{name}", "remove the container", query=query, timeout_s=REMOVE_TIMEOUT_S
+        )
+
+    def _digest(self, answer: dict[str, Any]) -> str | None:
+        return answer.get("ImageDigest") or None
+
+    def _forget_exec(self, exec_id: str) -> None:
+        with contextlib.suppress(errors.HigginsError):
+            self.call("POST", f"/libpod/exec/{exec_id}/remove", "forget the command", query={"force": True})
+
+
+def open_engine(address: str) -> PodmanEngine:
+    """The driver for the service at ``unix:///PATH?installation=ID``; makes no call."""
+    return PodmanEngine(*addresses.split(address))
