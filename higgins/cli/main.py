@@ -125,7 +125,7 @@ def main() -> None:
     except BrokenPipeError:
         # whoever read our output has gone; nothing may be written at the end of the process either
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 141
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

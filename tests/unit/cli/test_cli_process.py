@@ -1,0 +1,99 @@
+"""The command as a process: what it loads, its streams, its signals and its exit codes."""
+
+import signal
+import subprocess
+import sys
+
+from cli_double import PASSWORD
+from conftest import REPOSITORY
+
+from higgins.cli.main import VERBS
+
+HEAVY = ("requests", "httpx", "keystoneauth1", "openstack", "rich", "msgspec", "sqlalchemy", "asyncio", "higgins.core")
+
+
+def test_a_list_loads_nothing_heavy(cloud, process, state):
+    cloud.add("web")
+    code = (
+        "import sys, higgins.cli.main as m\n"
+        "try: m.main()\n"
+        f"finally: print([n for n in {HEAVY!r} if n in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--state", str(state), "ps"],
+        capture_output=True, text=True, timeout=30, check=False, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "web" in done.stdout
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_every_verb_has_its_help(run):
+    for verb in VERBS:
+        result = run(verb, "--help")
+        assert result.exit_code == 0, verb
+        assert result.stdout.startswith("Usage: higgins"), verb
+    listed = run("--help").stdout
+    assert all(f"  {verb}  " in listed for verb in VERBS)
+
+
+def test_a_verb_that_is_not_there(run):
+    result = run("strt", "web")
+    assert result.exit_code == 2
+    assert "Did you mean start?" in result.stderr
+
+
+def test_a_process_ends_with_the_code_of_the_container(cloud, process):
+    cloud.scripts["noisy"] = ([("stdout", "2026-01-02T03:04:05.000000001Z", "one\n")], 42)
+    done = process("run", "noisy")
+    assert (done.returncode, done.stdout, done.stderr) == (42, "one\n", "")
+
+
+def test_ctrl_c_leaves_the_container_running_and_says_how_to_look(cloud, process):
+    cloud.scripts["noisy"] = ([("stdout", "2026-01-02T03:04:05.000000001Z", f"{i}\n") for i in range(100000)], 0)
+    child = process("run", "--name", "talk", "noisy", popen=True)
+    assert child.stdout.readline() == "0\n"
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "higgins logs -f talk" in told
+    assert "Traceback" not in told
+    (container,) = cloud.containers.values()
+    assert container["status"] == "Running"
+
+
+def test_a_reader_that_goes_away_is_no_failure_of_the_program(cloud, process):
+    container = cloud.add("web")
+    cloud.hidden[container["uuid"]]["logs"] = [("stdout", "2026-01-02T03:04:05.1Z", "x" * 1000 + "\n")] * 1000
+    child = process("logs", "web", popen=True)
+    child.stdout.close()
+    told = child.stderr.read()
+    child.stderr.close()
+    assert child.wait(timeout=30) == 1
+    assert told == ""
+
+
+def test_pulls_are_told_in_lines_where_there_is_no_terminal(cloud, process):
+    cloud.hold = True
+    child = process("run", "-d", "busybox", popen=True)
+    line = child.stderr.readline()
+    cloud.hold = False
+    out, _ = child.communicate(timeout=30)
+    assert line == "pull busybox: 10/40 MiB\n"
+    assert child.returncode == 0
+    assert out.strip() in cloud.containers
+
+
+def test_debug_shows_requests_without_credentials(cloud, process):
+    done = process("--debug", "ps")
+    assert "GET http://127.0.0.1:" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert cloud.basic not in done.stderr
+
+
+def test_a_fault_of_the_program_shows_no_traceback(cloud, process, state):
+    cloud.add("web", image=None, created_at=5)  # no service answers so
+    done = process("ps")
+    assert done.returncode == 1
+    assert "fault of the program itself" in done.stderr
+    assert "Traceback" not in done.stderr
