@@ -82,6 +82,7 @@ class Loop:
         self._reporter, self._queue, self._timings, self._looked_after = reporter, queue, timings, looked_after
         self._lock = threading.Lock()
         self._pods: dict[str, _Pod] = {}
+        self._held: frozenset[str] = frozenset()
         self._down: tuple[float, str] | None = (time.monotonic(), "it was not asked yet")
 
     def remember(self) -> None:
@@ -90,12 +91,15 @@ class Loop:
             for want in self._journal.assignments():
                 self._pods[want.uuid] = _Pod(want, True)
 
-    def assign(self, wants: Iterable[model.Assignment], *, full: bool) -> None:
-        """Take assignments from the controller; when they are ``full``, what is not among them is nobody's any more."""
+    def assign(self, wants: Iterable[model.Assignment], *, full: bool, held: Iterable[str] = ()) -> None:
+        """Take assignments from the controller; when they are ``full``, what is neither among them nor ``held`` is nobody's."""
         wants = tuple(wants)
         with self._lock:
             changed = [want for want in wants if self._take(want)]
-            gone = sorted((set(self._pods) | self._journal.pods()) - {want.uuid for want in wants}) if full else []
+            if full:
+                self._held = frozenset(held)
+            kept = self._held | {want.uuid for want in wants}
+            gone = sorted((set(self._pods) | self._journal.pods()) - kept) if full else []
             for uuid in gone:
                 self._pods.pop(uuid, None)
         if changed:
@@ -136,7 +140,7 @@ class Loop:
     def knows(self, uuid: str) -> bool:
         """Whether a pod is assigned to this host."""
         with self._lock:
-            return uuid in self._pods
+            return uuid in self._pods or uuid in self._held
 
     def engine_up(self) -> None:
         """The engine answers and its facts are fresh: look at every pod, and let no deadline have run meanwhile."""

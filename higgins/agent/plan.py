@@ -201,8 +201,9 @@ def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterat
 
 def _quieten(want: model.Assignment, have: Have, states: dict[str, EngineState | None]) -> Iterator[Step]:
     for spec in members(want):
-        due = _run_due(want, have, spec.uuid)
-        if states[spec.uuid] is EngineState.PAUSED and (due or want.desired in (Desired.RUNNING, Desired.STOPPED)):
+        thaw = want.desired in (Desired.RUNNING, Desired.STOPPED) or _run_due(want, have, spec.uuid)
+        thaw = thaw or (want.desired is Desired.PAUSED and spec in want.spec.init_containers)
+        if states[spec.uuid] is EngineState.PAUSED and thaw:
             yield Step("unpause", spec.uuid, "it is paused")
             states[spec.uuid] = EngineState.RUNNING
     for spec in reversed(members(want)):

@@ -82,6 +82,7 @@ def _container_status(facts: model.ContainerFacts) -> model.ContainerStatus:
         image_digest=facts.image_digest,
         exposed_ports=facts.exposed_ports,
         oom_killed=facts.oom_killed,
+        build=facts.build,
     )
 
 

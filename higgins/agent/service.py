@@ -252,7 +252,7 @@ class Agent:
         LOG.info("The controller knows this host as %s", welcome.host_uuid)
 
     def _assign(self, answer: Assignments) -> None:
-        self._loop.assign(answer.pods, full=answer.full)
+        self._loop.assign(answer.pods, full=answer.full, held=answer.held)
         self._images.assign(answer.images, full=answer.full)
         if answer.full:
             self._orphans.allow()

@@ -1,0 +1,257 @@
+"""From anywhere, with a crash after any step, the planner's steps lead to what the user is owed, and then to none.
+
+``meets`` says what the user is owed without the planner: the oracle must not be the thing tested.
+"""
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from higgins.agent.plan import Have, Step, plan, waiting
+from higgins.core import model
+from higgins.core.model import ContainerFacts, ContainerSpec, Mount, PodSpec, RestartPolicy, VolumeGrant
+from higgins.core.phase import Desired, EngineState, PullPolicy, Wish
+
+C, R, P, S, D = (
+    EngineState.CREATED,
+    EngineState.RUNNING,
+    EngineState.PAUSED,
+    EngineState.STOPPED,
+    EngineState.DEAD,
+)
+VOLUMES = (VolumeGrant(uuid="v1", name="own", auto_remove=True), VolumeGrant(uuid="v2", name="lent"))
+MOUNTS = (
+    Mount(destination="/a", volume="v1"),
+    Mount(destination="/b", volume="v2"),
+    Mount(destination="/f", kind="file", content=b""),
+)
+
+
+def spec(uuid, policy, restart, mounts, memory_mib):
+    return ContainerSpec(
+        uuid=uuid,
+        name=uuid,
+        image=f"image-{uuid}",
+        pull_policy=policy,
+        mounts=mounts,
+        memory_mib=memory_mib,
+        restart_policy=RestartPolicy(name=restart),
+    )
+
+
+def specs(*names):
+    each = st.tuples(
+        st.sampled_from([PullPolicy.ALWAYS, PullPolicy.IF_NOT_PRESENT]),
+        st.sampled_from(["no", "always"]),
+        st.lists(st.sampled_from(MOUNTS), unique_by=lambda mount: mount.destination).map(tuple),
+        st.sampled_from([None, 64, 128]),
+    )
+    return st.lists(each, min_size=0 if names[0] == "i1" else 1, max_size=len(names)).map(
+        lambda all_: tuple(spec(name, *one) for name, one in zip(names, all_, strict=False))
+    )
+
+
+wants = st.builds(
+    lambda containers, init, auto_remove, auto_heal, desired, run, build: model.Assignment(
+        uuid="pod",
+        project_id="p",
+        name="n",
+        generation=1,
+        wish=Wish.CREATE,
+        request_id=None,
+        desired=desired,
+        run=run,
+        build=build,
+        volumes=VOLUMES,
+        spec=PodSpec(containers=containers, init_containers=init, auto_remove=auto_remove, auto_heal=auto_heal),
+    ),
+    specs("c1", "c2", "c3"),
+    specs("i1", "i2"),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(Desired),
+    st.integers(0, 3),
+    st.integers(1, 2),
+)
+
+
+@st.composite
+def cases(draw):
+    want = draw(wants)
+    names = [each.uuid for each in want.spec.init_containers + want.spec.containers]
+    containers, runs, builds = {}, {}, {}
+    for name in [*names, "stranger"]:
+        state = draw(st.sampled_from([None, C, R, P, S, D]))
+        run = draw(st.integers(0, 3))
+        if state is not None:
+            build = draw(st.integers(1, want.build))
+            if state in (R, P, S):
+                run = max(run, 1)
+            containers[name] = ContainerFacts(
+                uuid=name,
+                pod="pod",
+                state=state,
+                build=build,
+                exit_code=draw(st.sampled_from([0, 1])) if state is S else None,
+                memory_mib=draw(st.sampled_from([None, 64])),
+            )
+            builds[name] = build
+        elif draw(st.booleans()):
+            builds[name] = draw(st.integers(1, want.build))
+        runs[name] = min(run, want.run)
+    have = Have(
+        containers=containers,
+        runs=runs,
+        builds=builds,
+        volumes=draw(st.frozensets(st.sampled_from(["own", "lent"]))),
+        files=draw(st.frozensets(st.sampled_from(names))),
+        absent=draw(st.frozensets(st.sampled_from([f"image-{name}" for name in names]))),
+    )
+    return want, have
+
+
+def apply(step: Step, have: Have, want: model.Assignment) -> Have:
+    """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
+    new = dataclasses.replace
+    found = have.containers.get(step.target)
+
+    def put(facts, run=None):
+        runs = have.runs if run is None else {**have.runs, step.target: run}
+        return new(have, containers={**have.containers, step.target: facts}, runs=runs)
+
+    match step.verb:
+        case "pull":
+            return new(have, resolved=have.resolved | {step.target}, absent=have.absent - {step.target})
+        case "create_volume":
+            assert step.target not in have.volumes
+            return new(have, volumes=have.volumes | {step.target})
+        case "remove_volume":
+            assert not have.containers
+            return new(have, volumes=have.volumes - {step.target})
+        case "write_files":
+            return new(have, files=have.files | {step.target})
+        case "remove_files":
+            assert not have.containers
+            return new(have, files=frozenset())
+        case "create":
+            assert found is None
+            made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
+            assert made.image not in have.absent
+            assert made.pull_policy is PullPolicy.IF_NOT_PRESENT or made.image in have.resolved
+            assert {"v1": "own", "v2": "lent"}.items() & {("v1", "own"), ("v2", "lent")}
+            for mount in made.mounts:
+                assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
+                assert step.target in have.files or mount.kind == "volume"
+            have = new(have, builds={**have.builds, step.target: want.build})
+            return put(
+                ContainerFacts(uuid=step.target, pod="pod", state=C, build=want.build, memory_mib=made.memory_mib)
+            )
+        case "start":
+            assert found.state in (C, S)
+            return put(new(found, state=R, exit_code=None), max(want.run, have.runs.get(step.target, 0)))
+        case "stop":
+            assert found.state is R
+            return put(new(found, state=S, exit_code=143))
+        case "pause":
+            assert found.state is R
+            return put(new(found, state=P))
+        case "unpause":
+            assert found.state is P
+            return put(new(found, state=R))
+        case "resize":
+            assert found.state is not D
+            made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
+            return put(new(found, memory_mib=made.memory_mib))
+        case "remove":
+            return new(have, containers={name: each for name, each in have.containers.items() if name != step.target})
+    raise AssertionError(step)
+
+
+def init_containers_end(have: Have, want: model.Assignment) -> Have:
+    ended = {
+        each.uuid: dataclasses.replace(have.containers[each.uuid], state=S, exit_code=0)
+        for each in want.spec.init_containers
+        if have.state(each.uuid) is R
+    }
+    return dataclasses.replace(have, containers={**have.containers, **ended})
+
+
+def meets(want: model.Assignment, have: Have) -> bool:
+    nothing = not have.containers and not have.files and "own" not in have.volumes
+    if want.desired is Desired.DELETED:
+        return nothing
+    if want.spec.auto_remove and nothing:
+        may_end = want.desired is not Desired.CREATED
+        ran = all(have.runs.get(each.uuid, 0) >= 1 for each in want.spec.containers)
+        served = (
+            all(have.runs[each.uuid] >= want.run for each in want.spec.containers) or want.desired is Desired.STOPPED
+        )
+        if may_end and ran and served:
+            return True
+    owed = {
+        Desired.CREATED: {C, S, R, P, D},
+        Desired.RUNNING: {R, S, D, C} if want.run == 0 else {R, S, D},
+        Desired.PAUSED: {P, S, D, C} if want.run == 0 else {P, S, D},
+        Desired.STOPPED: {C, S, D},
+    }[want.desired]
+    if set(have.containers) != {each.uuid for each in want.spec.init_containers + want.spec.containers}:
+        return False
+    alive = want.desired in (Desired.RUNNING, Desired.PAUSED)
+    for each in want.spec.containers:
+        facts = have.containers[each.uuid]
+        never_started = facts.state is C and have.runs.get(each.uuid, 0) >= want.run and not want.spec.auto_heal
+        if facts.build != want.build or (facts.state not in owed and not never_started):
+            return False
+        if alive and have.runs.get(each.uuid, 0) < want.run:
+            return False
+        if facts.state is not D and each.memory_mib is not None and facts.memory_mib != each.memory_mib:
+            return False
+    return all(have.state(each.uuid) is not R for each in want.spec.init_containers) or want.desired is Desired.CREATED
+
+
+@settings(max_examples=600, deadline=None)
+@given(cases(), st.integers(0, 25))
+def test_converges_and_then_stays(case, crash_after):
+    want, have = case
+    done = 0
+    for _ in range(12):
+        steps = plan(want, have)
+        if not steps and not waiting(want, have):
+            break
+        for step in steps:
+            if step.verb == "fail":
+                return
+            if done == crash_after:  # the agent dies here once; the next pass plans anew
+                done += 1
+                break
+            have = apply(step, have, want)
+            done += 1
+        have = init_containers_end(have, want)
+    assert plan(want, have) == []
+    assert meets(want, have), have
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_a_run_that_was_had_is_not_had_again(case):
+    want, have = case
+    for step in plan(want, have):
+        if step.verb == "start" and not want.spec.auto_heal:
+            assert have.runs.get(step.target, 0) < want.run
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_nothing_fails_that_nobody_else_broke(case):
+    want, have = case
+    if any(step.verb == "fail" for step in plan(want, have)):
+        vanished = any(
+            have.builds.get(each.uuid) == want.build and each.uuid not in have.containers
+            for each in want.spec.init_containers + want.spec.containers
+        )
+        failed = any(
+            (facts := have.containers.get(each.uuid)) and facts.exit_code for each in want.spec.init_containers
+        )
+        dead = any(have.state(each.uuid) is D for each in want.spec.init_containers)
+        assert vanished or failed or dead
