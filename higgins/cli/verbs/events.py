@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from higgins.cli import output
+from higgins.cli.advice import next_steps, waiting_for
 from higgins.cli.session import Session, json_option, pass_session
-from higgins.cli.verbs.advice import next_steps, waiting_for
 
 if TYPE_CHECKING:
     from higgins.cli.client.api import Json

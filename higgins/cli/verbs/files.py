@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from higgins.cli import output
+from higgins.cli import archive, output
 from higgins.cli.errors import ApiError, CliError
 from higgins.cli.session import Session, json_option, pass_session
-from higgins.cli.verbs import archive
 
 if TYPE_CHECKING:
     from higgins.cli.client.api import Api, Json

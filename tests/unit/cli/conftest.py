@@ -1,3 +1,5 @@
+"""What the tests of the command line share: a cloud over HTTP, a clean person, and two ways to call the command."""
+
 import json
 import os
 import pathlib

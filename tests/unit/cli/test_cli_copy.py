@@ -6,8 +6,8 @@ import tarfile
 
 import pytest
 
+from higgins.cli import archive
 from higgins.cli.errors import CliError
-from higgins.cli.verbs import archive
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from higgins.cli import output, parse
+from higgins.cli.advice import next_steps, waiting_for
 from higgins.cli.progress import share
-from higgins.cli.verbs.advice import next_steps, waiting_for
 
 
 @pytest.mark.parametrize(
