@@ -10,6 +10,7 @@ from higgins.api.route import Call, Reply, Route
 from higgins.api.routes.shown import Shown, item_schema, one_schema
 from higgins.api.schema import container as schema
 from higgins.api.schema import operators
+from higgins.api.schema.table import too_early
 from higgins.control.requests import ContainerChange, MountRequest, NetworkRequest, NewContainer
 from higgins.core import errors
 
@@ -97,7 +98,10 @@ def update(call: Call) -> dict[str, Any]:
 
 
 def delete(call: Call) -> None:
-    """DELETE /v1/containers/{ident}."""
+    """DELETE /v1/containers/{ident}; old clients say that they want neither force nor stop."""
+    for name, since in (("force", (1, 7)), ("stop", (1, 12))):
+        if call.args.get(name, False) and call.version < since:
+            raise too_early(name, "a delete", since, call.version)
     call.control.containers.delete(
         call.caller,
         call.ident,

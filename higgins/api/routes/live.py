@@ -65,10 +65,11 @@ def top(call: Call) -> dict[str, Any]:
 
 def stats(call: Call) -> dict[str, Any]:
     """GET .../stats."""
-    found = call.control.live.stats(call.caller, call.ident)
+    pod = call.control.containers.get(call.caller, call.ident, rule="container:stats")
+    found = call.control.live.stats(call.caller, pod.uuid)
     limit_bytes = found.memory_limit_bytes
     return {
-        "CONTAINER": call.ident,
+        "CONTAINER": pod.name,
         "CPU %": round(found.cpu_percent, 2),
         "MEM USAGE(MiB)": round(found.memory_bytes / 2**20, 2),
         "MEM LIMIT(MiB)": bytes_to_mib(limit_bytes),

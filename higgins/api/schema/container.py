@@ -206,8 +206,8 @@ UPDATE = Table(
 DELETE = Table(
     "a delete",
     (
-        Field("force", types.BOOL, since=(1, 7)),
-        Field("stop", types.BOOL, since=(1, 12)),
+        Field("force", types.BOOL),
+        Field("stop", types.BOOL),
         Field("all_projects", types.BOOL),
     ),
 )

@@ -111,7 +111,7 @@ class Table:
 
     def read(self, given: Mapping[str, Any], version: Version) -> dict[str, Any]:
         """Typed values of what was given, without nulls; ``Invalid`` with a sentence that names the field and what it allows."""
-        _check_versions(self, given, version)
+        given = _check_versions(self, given, version)
         error = next(_validator(self, version).iter_errors(given), None)
         if error is not None:
             raise invalid(_sentence(self, error, version))
@@ -190,31 +190,40 @@ def _always_known(table: Table, version: Version) -> frozenset[str]:
     )
 
 
-def _check_versions(table: Table, given: Mapping[str, Any], version: Version) -> None:
+def _check_versions(table: Table, given: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
+    """What was given, without nulls for fields that this version does not have yet; any other value for such a field is refused."""
     known = _always_known(table, version)
+    early = []
     for name in given:
         if name in known:
             continue
         fields = [f for f in table.fields if f.name == name and f.takes is not None]
         if not fields:
             continue
-        field = next((f for f in fields if f.takes_at(version)), None)
-        if field is None:
-            raise errors.Invalid(
-                f"Field {name!r} of {table.noun} needs microversion {dotted(fields[0].since)} or newer;"
-                f" this request is made in {dotted(version)}.",
-                code="invalid-param-in-version",
-            )
-        _check_inner_versions(field, given[name], version)
+        if any(f.takes_at(version) for f in fields):
+            _check_inner_versions(fields, given[name], version)
+        elif given[name] is None:
+            early.append(name)
+        else:
+            raise too_early(name, table.noun, fields[0].since, version)
+    return {name: value for name, value in given.items() if name not in early} if early else given
 
 
-def _check_inner_versions(field: Field, value: Any, version: Version) -> None:
-    inner = field.takes.table if field.takes is not None else None
-    if inner is None:
-        return
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, dict):
-            _check_versions(inner, item, version)
+def too_early(name: str, noun: str, since: Version, version: Version) -> errors.Invalid:
+    """The error for a field that the request's version does not have yet."""
+    return errors.Invalid(
+        f"Field {name!r} of {noun} needs microversion {dotted(since)} or newer; this request is made in {dotted(version)}.",
+        code="invalid-param-in-version",
+    )
+
+
+def _check_inner_versions(fields: list[Field], value: Any, version: Version) -> None:
+    for field in fields:
+        inner = field.takes.table if field.takes is not None and field.takes_at(version) else None
+        if inner is not None:
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
+                    _check_versions(inner, item, version)
 
 
 def _sentence(table: Table, error: jsonschema_rs.ValidationError, version: Version) -> str:
