@@ -67,6 +67,8 @@ def waiting_for(container: Json, action: Json | None, events: Sequence[Json]) ->
         text = " ".join(str(word) for word in (event.get("verb"), event.get("target")) if word)
         detail = f" ({event['detail']})" if event.get("detail") else ""
         return f"{text}{detail}, because {event['why']}" if event.get("why") else text + detail
+    if container.get("status_reason"):
+        return str(container["status_reason"])
     return _TASKS.get(str(container.get("task_state") or ""), "its host to begin")
 
 

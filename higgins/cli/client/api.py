@@ -93,7 +93,10 @@ class Api:
         timeout_s: float = 60,
         once: bool = False,
     ) -> Reply:
-        """One request below ``/v1``; ``once`` sends an idempotency key. Raises ``ApiError`` or ``Unreachable``."""
+        """One request below ``/v1``; raises ``ApiError`` or ``Unreachable``.
+
+        ``once`` sends a key with it, by which Higgins knows a request that is sent again when its answer was lost.
+        """
         major, minor = self.version
         headers = {"OpenStack-API-Version": f"container {major}.{minor}"}
         if once:
@@ -101,6 +104,11 @@ class Api:
         told = {k: v for k, v in (query or {}).items() if v is not None}
         target = f"{self._endpoint[1]}/v1/{path}" + (f"?{urlencode(told)}" if told else "")
         data = None if body is None else json.dumps(body).encode()
+        try:
+            return self._ask(method, target, headers, data, timeout_s, about)
+        except Unreachable:
+            if not (once and self.is_higgins):
+                raise
         return self._ask(method, target, headers, data, timeout_s, about)
 
     def _ask(

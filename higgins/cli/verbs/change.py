@@ -96,14 +96,15 @@ def remove(api: Api, container: Json, *, force: bool) -> Reply:
     path, about = f"containers/{container['uuid']}", str(container["name"])
     if not force:
         return api.call("DELETE", path, about=about)
-    if container.get("status") == "Paused":
-        settle(api, container, api.act(container, "unpause").request_id, "unpaused")
     try:
         return _delete(api, path, {"stop": "true"}, about)
     except ApiError as error:
         if error.status != 409:
             raise
-        try:  # a service may let only an administrator remove a container that is in the middle of something
+        if container.get("status") == "Paused":  # Zun stops nothing that is paused
+            settle(api, container, api.act(container, "unpause").request_id, "unpaused")
+            return _delete(api, path, {"stop": "true"}, about)
+        try:  # Zun lets only an administrator remove a container that is in the middle of something
             return _delete(api, path, {"force": "true"}, about)
         except ApiError as second:
             raise (error if second.status in {400, 403} else second) from second

@@ -139,7 +139,7 @@ def _facts(story: _Story) -> list[tuple[str, object]]:
     digest = container.get("image_digest")
     return [
         ("is", output.status(container)),
-        ("because", "" if status_tells_why else container.get("status_reason")),
+        ("because", "" if status_tells_why or story.waiting else container.get("status_reason")),
         ("image", f"{container.get('image')} ({digest})" if digest else container.get("image")),
         ("on host", container.get("host")),
         ("at", ", ".join(output.addresses(container))),

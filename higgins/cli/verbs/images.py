@@ -93,6 +93,8 @@ def _arrived(api: Api, asked: Json, image: str, host: str) -> Json:
             ) from error
         if now.get("image_id") or now.get("size"):
             return now
+        if now.get("status") == "failed":  # Higgins tells; on Zun the record is gone
+            raise CliError(f"{host} could not pull {image}: {now.get('status_reason') or 'it does not say why.'}")
         if time.monotonic() > until:
             break
         if not told and pause_s >= 1.0:

@@ -7,6 +7,7 @@ and how it ends. A request is done after a few looks at the container, never aft
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import io
 import json
@@ -16,7 +17,8 @@ import threading
 import uuid
 from urllib.parse import parse_qs, unquote, urlsplit
 
-PROJECT = "11111111111111111111111111111111"
+from cli_double_other import PROJECT, OtherThings, Refuse
+
 USER, PASSWORD = "demo", "s3cret-of-demo"
 T0 = "2026-01-02 03:04:05.000006"
 LOOKS = 2
@@ -40,13 +42,7 @@ ACTIONS = {  # action: statuses it is allowed from, task state, then
 }
 
 
-class Refuse(Exception):
-    def __init__(self, status, code, message):
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-class CloudDouble:
+class CloudDouble(OtherThings):
     """The service's state, and the requests it has seen (method, path, query, body, headers)."""
 
     def __init__(self, root: pathlib.Path, max_version="1.41"):
@@ -58,7 +54,8 @@ class CloudDouble:
         self.quota_left = 40
         self.basic = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         self.tokens = {"notused"}
-        self.drop_next_gets = 0
+        self.drop_next_gets = self.drop_next_posts = 0
+        self.made_by_key = {}
         self.hold = False  # nothing goes on while this is set
         self.lock = threading.RLock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -109,7 +106,7 @@ class CloudDouble:
 
     def on_containers(self, method, rest, query, body, request_id):
         if not rest:
-            return self._create(query, body, request_id) if method == "POST" else (200, self._page(query))
+            return self._create_once(query, body, request_id) if method == "POST" else (200, self._page(query))
         container = self._find(rest[0])
         if len(rest) > 1:
             return self._more(method, container, rest[1:], query, body, request_id)
@@ -139,6 +136,12 @@ class CloudDouble:
         if not found:
             raise Refuse(404, "container-not-found", f"Container {ident} could not be found.")
         return found[0]
+
+    def _create_once(self, query, body, request_id):
+        key = self.seen[-1][4].get("Idempotency-Key")
+        if self.max_version != "1.41" or key not in self.made_by_key:
+            self.made_by_key[key] = self._create(query, body, request_id)
+        return self.made_by_key[key]
 
     def _create(self, query, body, request_id):
         if self.quota_left < 1:
@@ -295,52 +298,6 @@ class CloudDouble:
             archive.extractall(path, filter="fully_trusted")
         return 200, None
 
-    def on_images(self, method, rest, query, body, request_id):
-        if method == "POST":
-            image = {
-                "uuid": str(uuid.uuid4()),
-                "repo": body["repo"],
-                "tag": body.get("tag"),
-                "host": body["host"],
-                "image_id": None,
-                "size": None,
-            }
-            self.images[image["uuid"]] = image
-            return 202, dict(image)
-        if rest:
-            image = self.images.get(rest[0])
-            if image is None:
-                raise Refuse(404, "image-not-found", "gone")
-            if image["repo"] == "nowhere":
-                del self.images[rest[0]]
-            else:
-                image |= {"image_id": "sha256:" + "ab" * 32, "size": "4194304"}
-            return 200, image
-        return 200, {"images": list(self.images.values()), "next": None}
-
-    def on_hosts(self, method, rest, query, body, request_id):
-        host = {
-            "uuid": "h", "hostname": "node-1", "cpus": 8, "cpu_used": 2.5, "mem_total": 16000, "mem_used": 512, "disk_total": 100,
-            "disk_used": 7, "total_containers": 3, "os": "Debian 12", "architecture": "x86_64",
-        }  # fmt: skip
-        return 200, {"hosts": [host], "next": None}
-
-    def on_registries(self, method, rest, query, body, request_id):
-        if method == "POST":
-            made = {"uuid": str(uuid.uuid4()), **body["registry"], "password": "***"}
-            self.registries[made["uuid"]] = made
-            return 201, {"registry": made}
-        if method == "DELETE":
-            del self.registries[rest[0]]
-            return 204, None
-        return 200, {"registries": list(self.registries.values()), "next": None}
-
-    def on_quotas(self, method, rest, query, body, request_id):
-        if rest[0] != PROJECT:
-            raise Refuse(403, "policy-not-authorized", "Policy doesn't allow quota:get to be performed.")
-        told = {"containers": 40, "memory": 51200, "cpu": 20, "disk": -1}
-        return 200, {k: {"limit": v, "in_use": 1} for k, v in told.items()} if query.get("usages") else told
-
     def _handler(double):  # noqa: N805
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -354,6 +311,12 @@ class CloudDouble:
                 request_id = f"req-{uuid.uuid4()}"
                 with double.lock:
                     double.seen.append((self.command, parts.path, query, body, dict(self.headers)))
+                    if double.drop_next_posts and self.command == "POST":
+                        double.drop_next_posts -= 1
+                        with contextlib.suppress(Refuse):  # done, but its answer is lost
+                            double.answer(self.command, parts.path, query, body, self.headers, request_id)
+                        self.close_connection = True
+                        return
                     if double.drop_next_gets and self.command == "GET":
                         double.drop_next_gets -= 1
                         self.close_connection = True

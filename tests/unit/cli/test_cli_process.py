@@ -1,8 +1,13 @@
 """The command as a process: what it loads, its streams, its signals and its exit codes."""
 
+import fcntl
+import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 from cli_double import PASSWORD
 from conftest import REPOSITORY
@@ -82,6 +87,51 @@ def test_pulls_are_told_in_lines_where_there_is_no_terminal(cloud, process):
     assert line == "pull busybox: 10/40 MiB\n"
     assert child.returncode == 0
     assert out.strip() in cloud.containers
+
+
+def on_terminal(command, state, until):
+    """Run the command on a pseudo-terminal and give what it wrote; ``until`` is called with it as it comes."""
+    main, side = pty.openpty()
+    fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "higgins.cli.main", "--state", str(state), *command],
+        stdin=side, stdout=side, stderr=side, close_fds=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(side)
+    seen = b""
+    while True:
+        try:
+            data = os.read(main, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            break
+        if not data:
+            break
+        seen += data
+        until(seen)
+    os.close(main)
+    return child.wait(timeout=30), seen.decode()
+
+
+def test_a_terminal_gets_a_bar_while_an_image_is_pulled(cloud, state):
+    cloud.hold = True
+
+    def let_go(seen):
+        if b"10/40 MiB" in seen:
+            cloud.hold = False
+
+    code, seen = on_terminal(["run", "-d", "busybox"], state, let_go)
+    assert code == 0
+    assert "pull busybox: 10/40 MiB" in seen
+    assert seen.replace("\r", "").rstrip("\n").endswith(next(iter(cloud.containers)))
+
+
+def test_a_terminal_gets_bold_headers_and_lines_that_fit(cloud, state):
+    cloud.add("a" * 50)
+    _, seen = on_terminal(["ps"], state, lambda seen: None)
+    header, line = seen.replace("\r", "").splitlines()
+    assert header.startswith("\x1b[1mID ")
+    assert len(line) == 60
+    assert line.endswith("…")
 
 
 def test_debug_shows_requests_without_credentials(cloud, process):

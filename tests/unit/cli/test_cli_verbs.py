@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from cli_double import PROJECT
+from cli_double_other import PROJECT
 
 LINES = [
     ("stdout", "2026-01-02T03:04:05.000000001Z", "one\n"),
@@ -28,6 +28,20 @@ def test_create_has_a_key_against_being_made_twice(cloud, run):
     (headers,) = [h for m, p, _, _, h in cloud.seen if (m, p) == ("POST", "/v1/containers")]
     assert len(headers["Idempotency-Key"]) == 36
     assert next(iter(cloud.containers.values()))["status"] == "Created"
+
+
+def test_a_create_whose_answer_is_lost_makes_one_container(cloud, run):
+    cloud.drop_next_posts = 1
+    assert run("run", "-d", "busybox").exit_code == 0
+    assert len(cloud.containers) == 1
+
+
+def test_zun_knows_no_keys_so_a_lost_answer_is_told(zun, run):
+    zun.drop_next_posts = 1
+    result = run("run", "-d", "busybox")
+    assert result.exit_code == 125
+    assert "broke off" in result.stderr
+    assert len(zun.containers) == 1
 
 
 def test_run_sends_every_option_in_the_words_of_the_api(cloud, run, tmp_path):
@@ -227,10 +241,10 @@ def test_rm_of_a_running_one_says_how(cloud, run):
     assert cloud.containers == {}
 
 
-def test_rm_force_lets_a_paused_one_go_on_first(cloud, run):
-    cloud.add("web", "Paused")
+def test_rm_force_lets_a_paused_one_go_on_first_where_it_must(zun, run):
+    zun.add("web", "Paused")
     assert run("rm", "-f", "web").exit_code == 0
-    assert cloud.containers == {}
+    assert zun.containers == {}
 
 
 def test_rm_force_of_one_that_may_not_be_removed_tells_the_first_reason(cloud, run):
@@ -349,6 +363,7 @@ def test_images_and_pull(cloud, run):
     failed = run("pull", "nowhere")
     assert failed.exit_code == 1
     assert "node-1 could not pull nowhere" in failed.stderr
+    assert "could not pull refused: the registry says no" in run("pull", "refused").stderr
     assert json.loads(run("pull", "--json", "--no-wait", "--host", "node-1", "x").stdout)[0]["repo"] == "x"
 
 
