@@ -85,7 +85,7 @@ def lay_out(settings: Settings) -> None:
     database = session.Database(url)
     with database.write() as tx:
         installation_uuid = installation.ensure(tx, sealer)
-        hosts.enrol(tx, socket.gethostname(), hashlib.sha256(host_token.encode()).hexdigest())
+        hosts.enroll(tx, socket.gethostname(), hashlib.sha256(host_token.encode()).hexdigest())
     database.close()
     _write_configuration(settings, installation_uuid)
     _write_clouds(settings)
@@ -147,12 +147,13 @@ def _write_configuration(settings: Settings, installation_uuid: str) -> None:
 def _write_clouds(settings: Settings) -> None:
     clouds_file = settings.state / "clouds.yaml"
     users_file = settings.state / "users.json"
-    accounts = {"higgins": users.MEMBER, "higgins-admin": users.ADMIN}
+    accounts = {"higgins": "demo", "higgins-admin": "admin"}
     passwords: dict[str, str] = {}
     if settings.auth == "basic":
         passwords = _known_passwords(clouds_file)
-        if not users_file.exists() or not passwords:
-            passwords = users.create_file(users_file)
+        if not users_file.exists() or not set(accounts.values()) <= set(passwords):
+            users_file.unlink(missing_ok=True)
+            passwords = users.create_first(users_file)
     _write_private(
         clouds_file,
         yaml.safe_dump(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from oslo_config import cfg
 
 API = [
@@ -91,7 +93,7 @@ HOUSEKEEPING = [
     cfg.IntOpt("idempotency_hours", default=24, min=1, help="How long an Idempotency-Key is remembered."),
 ]
 
-GROUPS = {
+GROUPS: Mapping[str, Sequence[cfg.Opt]] = {
     "api": API,
     "database": DATABASE,
     "identity": IDENTITY,

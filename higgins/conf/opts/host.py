@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from oslo_config import cfg
 
 DEFAULT = [
@@ -62,4 +64,4 @@ ENGINE = [
     cfg.StrOpt("address", default="unix:///run/podman/podman.sock", help="Where the engine answers."),
 ]
 
-GROUPS = {"DEFAULT": DEFAULT, "wire": WIRE, "agent": AGENT, "engine": ENGINE}
+GROUPS: Mapping[str, Sequence[cfg.Opt]] = {"DEFAULT": DEFAULT, "wire": WIRE, "agent": AGENT, "engine": ENGINE}

@@ -1,0 +1,66 @@
+"""``higgins-agent``: looks after the pods of one host with one engine. Builds the agent; imports nothing of the control plane."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from pathlib import Path
+
+from oslo_config import cfg
+from oslo_log import log
+
+from higgins.agent.live import TlsFiles
+from higgins.agent.loop import Timings
+from higgins.agent.service import Agent
+from higgins.cmd.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.conf import load
+from higgins.core import errors
+from higgins.engine.load import open_engine
+from higgins.wire.client import WireClient
+
+LOG = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Look after this host's pods until told to stop; containers go on when it ends."""
+    die_with_supervisor()
+    conf = load.load("higgins-agent", sys.argv[1:])
+    log.setup(conf, "higgins")
+    try:
+        agent = _agent(conf)
+    except (errors.HigginsError, OSError) as error:
+        LOG.error("The agent cannot start: %s", error)
+        return 1
+    block_stop_signals()
+    agent.start()
+    LOG.info("The agent of %s looks after %s at %s", load.hostname(conf), conf.engine.name, conf.engine.address)
+    wait_for_stop()
+    agent.stop()
+    return 0
+
+
+def _agent(conf: cfg.ConfigOpts) -> Agent:
+    token = Path(load.in_state(conf, conf.agent.credential_file, "agent/credential")).read_text().strip()
+    controller = conf.agent.controller or f"unix:{load.in_state(conf, None, 'wire.sock')}"
+    return Agent(
+        open_engine(conf.engine.name, conf.engine.address),
+        WireClient(controller, token, ca_file=conf.agent.controller_ca_file),
+        hostname=load.hostname(conf),
+        state_dir=Path(conf.state_dir) / "agent",
+        live_address=conf.agent.live_listen or f"unix:{load.in_state(conf, None, 'live.sock')}",
+        live_token=secrets.token_urlsafe(32),
+        timings=Timings(
+            wish_deadline_s=conf.agent.wish_deadline_s,
+            pull_deadline_s=conf.agent.pull_deadline_s,
+            orphan_grace_s=conf.agent.orphan_grace_s,
+        ),
+        workers=conf.agent.workers,
+        tls=TlsFiles(certificate=conf.agent.ssl_cert_file, key=conf.agent.ssl_key_file)
+        if conf.agent.ssl_cert_file
+        else None,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""``higgins-api``: serves the REST API; ``application()`` is the same for any other WSGI server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import Interfaces
+from oslo_config import cfg
+
+from higgins.api.app import WSGI, make_app
+from higgins.api.identity import Identity
+from higgins.api.identity.basic import Basic
+from higgins.api.identity.noauth import NoAuth
+from higgins.api.metrics import Metrics, Sample
+from higgins.cmd import parts
+from higgins.cmd.lifeline import die_with_supervisor
+from higgins.conf import load
+from higgins.control.actions import Actions
+from higgins.control.containers import Containers
+from higgins.control.hosts import Hosts, Services, Zones
+from higgins.control.images import Images
+from higgins.control.live import Live
+from higgins.control.means import Means
+from higgins.control.networks import Networks
+from higgins.control.quotas import Quotas
+from higgins.control.registries import Registries
+from higgins.control.service import Control
+from higgins.policy.enforce import Policy
+from higgins.store import gauges, installation
+from higgins.store.session import Database
+from higgins.wire import hints
+
+LOG = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    die_with_supervisor()
+    conf = load.load("higgins-api", sys.argv[1:])
+    parts.set_up_logging(conf)
+    _check_users(conf)
+    Granian(
+        "higgins.cmd.api:application",
+        address=conf.api.host_ip,
+        port=conf.api.port,
+        interface=Interfaces.WSGI,
+        workers=conf.api.workers,
+        blocking_threads=conf.api.threads,
+        factory=True,
+        websockets=False,
+        respawn_failed_workers=True,
+        log_level="warning",  # type: ignore[arg-type]  # an enum of strings
+        ssl_cert=Path(conf.api.ssl_cert_file) if conf.api.ssl_cert_file else None,
+        ssl_key=Path(conf.api.ssl_key_file) if conf.api.ssl_key_file else None,
+    ).serve()
+    return 0
+
+
+def application() -> WSGI:
+    """The API of the configuration files that the command line, or HIGGINS_CONFIG_FILE, names."""
+    conf = load.load("higgins-api", sys.argv[1:] if "--config-file" in sys.argv else ())
+    parts.set_up_logging(conf)
+    database = parts.open_database(conf)
+    means = _means(conf, database)
+    control = _control(means)
+    settings = means.settings
+    return make_app(
+        control,
+        _identity(conf),
+        metrics=Metrics(_gather(database, settings.host_down_after_s)),
+        healthy=_healthy(database),
+        max_limit=conf.api.max_limit,
+        proxy_headers=conf.api.enable_proxy_headers_parsing,
+    )
+
+
+def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
+    sealer = parts.open_sealer(conf)
+    with database.read() as tx:
+        installation_uuid = installation.uuid(tx)
+    path = load.hints_address(conf).removeprefix("unix:")
+    return Means(
+        db=database,
+        sealer=sealer,
+        policy=Policy(conf.policy.policy_file),
+        hint=hints.after_wish(hints.DatagramHints(path)),
+        installation=installation_uuid,
+        settings=parts.settings(conf),
+    )
+
+
+def _control(means: Means) -> Control:
+    live = Live(means, parts.AgentQuestions())
+    return Control(
+        containers=Containers(means, live),
+        actions=Actions(means),
+        images=Images(means),
+        hosts=Hosts(means),
+        services=Services(means),
+        zones=Zones(means),
+        quotas=Quotas(means),
+        registries=Registries(means),
+        networks=Networks(means),
+        live=live,
+        policy=means.policy,
+    )
+
+
+def _identity(conf: cfg.ConfigOpts) -> Identity:
+    if conf.identity.backend == "noauth":
+        return NoAuth()
+    return Basic(_users_file(conf))
+
+
+def _users_file(conf: cfg.ConfigOpts) -> Path:
+    return Path(load.in_state(conf, conf.identity.users_file, "users.json"))
+
+
+def _check_users(conf: cfg.ConfigOpts) -> None:
+    if conf.identity.backend == "noauth":
+        LOG.warning(
+            "Identity is noauth: everybody who reaches %s:%d is an administrator.", conf.api.host_ip, conf.api.port
+        )
+    elif not _users_file(conf).exists():
+        sys.exit(
+            f"There is no users file at {_users_file(conf)}. Make one with: higgins-manage user create NAME --project NAME"
+        )
+
+
+def _gather(database: Database, down_after_s: int) -> Callable[[], Iterable[Sample]]:
+    def gather() -> Iterable[Sample]:
+        with database.read() as tx:
+            found = gauges.count(tx, down_after_s)
+        yield "higgins_containers", "Containers by the phase their host reported.", ("phase",), found.containers
+        yield "higgins_hosts", "Hosts by state.", ("state",), found.hosts
+
+    return gather
+
+
+def _healthy(database: Database) -> Callable[[], None]:
+    def healthy() -> None:
+        with database.read() as tx:
+            installation.uuid(tx)
+
+    return healthy
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Builds from configuration what several processes need alike: database, sealer, use case settings, logging."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from oslo_config import cfg
+from oslo_log import log
+
+from higgins.conf import load
+from higgins.control.settings import Settings
+from higgins.store import seal, session
+from higgins.wire import contract
+from higgins.wire.client import LiveClient
+
+Answer = TypeVar("Answer")
+
+_NOISY = ("sqlalchemy", "aiohttp.access", "cheroot", "alembic")
+
+
+def set_up_logging(conf: cfg.ConfigOpts) -> None:
+    """Log as oslo.log's options say; to standard error unless a file is named."""
+    log.setup(conf, "higgins")
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def open_database(conf: cfg.ConfigOpts) -> session.Database:
+    """The database of the configuration."""
+    return session.Database(load.database_url(conf))
+
+
+def open_sealer(conf: cfg.ConfigOpts) -> seal.Sealer:
+    """What seals and opens secrets, with the installation's key."""
+    return seal.Sealer(seal.load_or_create_key(load.in_state(conf, conf.secrets.key_file, "secret.key")))
+
+
+def settings(conf: cfg.ConfigOpts) -> Settings:
+    """Defaults and limits of the use cases."""
+    return Settings(
+        default_cpus=conf.compute.default_cpu,
+        default_memory_mib=conf.compute.default_memory_mib,
+        default_disk_gib=conf.compute.default_disk_gib,
+        default_pids_limit=conf.compute.default_pids_limit,
+        minimum_cpus=conf.compute.minimum_cpus,
+        maximum_cpus=conf.compute.maximum_cpus,
+        minimum_memory_mib=conf.compute.minimum_memory_mib,
+        maximum_memory_mib=conf.compute.maximum_memory_mib,
+        minimum_disk_gib=conf.compute.minimum_disk_gib,
+        maximum_disk_gib=conf.compute.maximum_disk_gib,
+        unique_name_scope=conf.compute.unique_container_name_scope,
+        quota_containers=conf.quota.containers,
+        quota_memory_mib=conf.quota.memory,
+        quota_cpus=conf.quota.cpu,
+        quota_disk_gib=conf.quota.disk,
+        cpu_allocation_ratio=conf.scheduler.cpu_allocation_ratio,
+        ram_allocation_ratio=conf.scheduler.ram_allocation_ratio,
+        disk_allocation_ratio=conf.scheduler.disk_allocation_ratio,
+        host_down_after_s=conf.scheduler.host_down_after_s,
+        live_timeout_s=conf.api.live_timeout_s,
+    )
+
+
+class AgentQuestions:
+    """Puts live questions to whichever agent they are for (the use cases' ``Ask``); a client per agent is kept."""
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        self._ca_file = ca_file
+        self._clients: dict[tuple[str, str], LiveClient] = {}
+
+    def ask(
+        self,
+        address: str,
+        token: str,
+        *,
+        pod: str,
+        container: str,
+        question: str,
+        body: object,
+        answer: type[Answer],
+        timeout_s: float,
+    ) -> Answer:
+        """Put one question and give its answer."""
+        return self.client(address, token).ask(pod, container, question, body, answer, timeout_s=timeout_s)
+
+    def get_archive(
+        self, address: str, token: str, *, pod: str, container: str, path: str, timeout_s: float
+    ) -> AbstractContextManager[tuple[contract.PathStatAnswer, Iterator[bytes]]]:
+        """What is at a path, and its tar in chunks."""
+        return self.client(address, token).get_archive(pod, container, path, timeout_s=timeout_s)
+
+    def put_archive(
+        self, address: str, token: str, *, pod: str, container: str, path: str, tar: Iterable[bytes], timeout_s: float
+    ) -> None:
+        """Send a tar to be unpacked."""
+        self.client(address, token).put_archive(pod, container, path, tar, timeout_s=timeout_s)
+
+    def client(self, address: str, token: str) -> LiveClient:
+        """The client of one agent; an agent that started anew has a new token and so a new client."""
+        known = self._clients.get((address, token))
+        if known is None:
+            for old in [key for key in self._clients if key[0] == address]:
+                self._clients.pop(old).close()
+            known = self._clients[(address, token)] = LiveClient(address, token, ca_file=self._ca_file)
+        return known
