@@ -145,7 +145,8 @@ _engine_podman_conf() { # STATE_DIR private?: containers.conf for what this mach
     if ! _engine_may_raise_limits && [ "$(id -u)" = 0 ]; then
         printf 'default_ulimits = ["nofile=%s:%s", "nproc=16384:16384"]\n' "$(ulimit -Hn)" "$(ulimit -Hn)"
     fi
-    echo '[engine]'
+    # The monitor of an ended exec stays for this long (five minutes by default).
+    printf '[engine]\nexit_command_delay = 5\n'
     _engine_has_systemd || printf 'cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
     ! command -v crun >/dev/null || echo 'runtime = "crun"'
     [ -z "$private" ] || printf 'static_dir = "%s/libpod"\nvolume_path = "%s/volumes"\ntmp_dir = "%s/libpod"\n' "$dir" "$dir" "$(_engine_run_dir "$dir")"

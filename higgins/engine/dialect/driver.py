@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from higgins.core import errors
 from higgins.engine import api
-from higgins.engine.dialect import processes, streams, translate
+from higgins.engine.dialect import cgroups, processes, streams, translate
 from higgins.engine.dialect.http import CHUNK_BYTES, Query
 from higgins.engine.dialect.verbs import Verbs, filters_of, quoted
 
@@ -94,7 +94,7 @@ class Dialect(Verbs):
         follow: bool = False,
     ) -> Iterator[bytes]:
         """What it wrote. Refusals are raised at once, not at the first chunk."""
-        path = f"{self.inspect_root}/{quoted(translate.name_of(uuid))}/json"
+        path = f"{self.container_root}/{quoted(translate.name_of(uuid))}/json"
         framed = not self.call("GET", path, "look at the container").json()["Config"].get("Tty")
         query: Query = {
             "stdout": stdout,
@@ -111,20 +111,24 @@ class Dialect(Verbs):
         return _LogChunks(stack, streams.translated(streams.unframed(stream) if framed else stream.chunks(), what))
 
     def stats(self, uuid: str) -> api.Stats:
-        """One sample."""
+        """One sample: an inspect and files of this host, or the engine's own sample where these are not to be seen."""
+        path = f"{self.container_root}/{quoted(translate.name_of(uuid))}/json"
+        found = self.call("GET", path, "measure the container").json()
+        pid = found["State"].get("Pid") or 0
+        if not pid:
+            raise errors.Conflict("The container does not run, so that there is nothing to measure. Start it first.")
+        groups = cgroups.Groups(pid, found["Id"])
+        if groups.seen():
+            return groups.sample()
         path = f"/containers/{quoted(translate.name_of(uuid))}/stats"
         answer = self.call("GET", path, "measure the container", query={"stream": False, "one-shot": True}).json()
-        if not (answer.get("pids_stats") or {}).get("current"):
-            raise errors.Conflict("The container does not run, so that there is nothing to measure. Start it first.")
-        return translate.stats(answer)
+        return translate.stats(answer or {})
 
     def top(self, uuid: str, ps_args: str | None = None) -> api.Processes:
         """Its processes as ``ps`` shows them."""
         path = f"/containers/{quoted(translate.name_of(uuid))}/top"
         answer = self.call("GET", path, "list the container's processes", query={"ps_args": ps_args or None}).json()
-        return api.Processes(
-            titles=tuple(answer["Titles"]), rows=tuple(tuple(row) for row in answer["Processes"] or ())
-        )
+        return translate.processes(answer)
 
     @contextlib.contextmanager
     def get_archive(self, uuid: str, path: str) -> Iterator[tuple[api.PathStat, Iterator[bytes]]]:
@@ -144,7 +148,8 @@ class Dialect(Verbs):
     def commit(self, uuid: str, repository: str, tag: str) -> api.ImageFacts:
         """Make an image of its file system."""
         query: Query = {"container": translate.name_of(uuid), "repo": repository, "tag": tag, "pause": True}
-        self.call("POST", "/commit", "commit the container", query=query, timeout_s=None)
+        headers = {"Content-Type": "application/json"}
+        self.call("POST", "/commit", "commit the container", query=query, body=b"{}", headers=headers, timeout_s=None)
         return self.image(f"{repository}:{tag}")
 
     def resize_terminal(self, uuid: str, *, height: int, width: int) -> None:

@@ -24,7 +24,7 @@ _REGISTRY_AWAY = re.compile(
 )
 _NAME_TAKEN = re.compile(r"name .*(already in use|is in use)", re.IGNORECASE)
 _RUNTIME = re.compile(
-    r"unknown or invalid runtime|invalid runtime name|default OCI runtime .* not found"
+    r"unknown runtime specified|unknown or invalid runtime|invalid runtime name|default OCI runtime .* not found"
     r"|(storage-opt|storage option|quota).*(supported|only)",
     re.IGNORECASE,
 )
@@ -40,6 +40,7 @@ _FOR_GOOD = re.compile(
     r"|invalid|not a directory|cannot be|must be|out of range|unsupported",
     re.IGNORECASE,
 )
+_GOING = re.compile(r"removal .* in progress|marked for removal|being removed", re.IGNORECASE)
 _NOT_THERE = re.compile(r"no such (container|exec|volume)|could not find|no container with", re.IGNORECASE)
 
 
@@ -52,6 +53,11 @@ def translate(problem: Exception | Answer, what: str) -> errors.HigginsError:
     return errors.Unavailable(
         f"The container engine does not answer ({str(problem) or type(problem).__name__}). Start it on that host."
     )
+
+
+def is_going(problem: errors.HigginsError) -> bool:
+    """Whether a refusal to remove a container means that its removal goes on already."""
+    return bool(_GOING.search(problem.message))
 
 
 def words(body: bytes) -> str:

@@ -13,13 +13,14 @@ import msgspec
 
 from higgins.core import errors, model, units
 from higgins.core.phase import EngineState, Health
-from higgins.engine import api
+from higgins.engine import api, reference
 
 PREFIX = "higgins-"
 UUID, POD, BUILD, INSTALLATION = "higgins.uuid", "higgins.pod", "higgins.build", "higgins.installation"
 OWN_LABELS = "higgins."
 DEFAULT_NETWORKS = ("bridge", "podman")
 CPU_PERIOD_US = 100_000
+SYMBOLIC_LINK = 1 << 27
 
 STATES = {
     "created": EngineState.CREATED,
@@ -193,7 +194,7 @@ def image_facts(answer: dict[str, Any]) -> api.ImageFacts:
     return api.ImageFacts(
         image_id=image_id,
         digest=answer.get("Digest") or (digests[0] if digests else image_id),
-        names=tuple(name for name in answer.get("RepoTags") or () if "<none>" not in name),
+        names=tuple(reference.parse(name).full for name in answer.get("RepoTags") or () if "<none>" not in name),
         size_bytes=int(answer.get("Size") or 0),
         created_at=datetime.datetime.fromtimestamp(created, datetime.UTC)
         if isinstance(created, int)
@@ -230,17 +231,30 @@ def stats(answer: dict[str, Any]) -> api.Stats:
     )
 
 
+def processes(answer: dict[str, Any] | None) -> api.Processes:
+    """A table of processes; an engine that could not tell the columns apart writes them as one."""
+    if not answer:
+        raise errors.Conflict("The container does not run, so that it has no processes. Start it first.")
+    titles, rows = tuple(answer["Titles"]), tuple(tuple(row) for row in answer["Processes"] or ())
+    if len(titles) == 1:
+        titles = tuple(titles[0].split())
+        rows = tuple(tuple(row[0].split(None, len(titles) - 1)) for row in rows)
+    return api.Processes(titles=titles, rows=rows)
+
+
 def path_stat(header: str | None) -> api.PathStat:
     """What the header of an archive says of its path."""
     if not header:
         raise errors.Unavailable("The engine did not say what is at that path.")
     words = msgspec.json.decode(base64.b64decode(header))
+    # Podman names a target for what is no link too.
+    target = words.get("linkTarget") if words["mode"] & SYMBOLIC_LINK else ""
     return api.PathStat(
         name=words["name"],
         size=words["size"],
         mode=words["mode"],
         mtime=words["mtime"],
-        link_target=words.get("linkTarget") or "",
+        link_target=target or "",
     )
 
 

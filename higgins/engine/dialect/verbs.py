@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from higgins.core import errors, model
+from higgins.core.phase import EngineState
 from higgins.engine import api
 from higgins.engine import reference as references
 from higgins.engine.dialect import faults, streams, translate
@@ -22,6 +23,7 @@ NEWEST_VERSION = (1, 47)
 START_TIMEOUT_S = 180.0
 REMOVE_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 10.0
+WAIT_STEP_S = 0.05
 
 
 class Verbs:
@@ -62,10 +64,13 @@ class Verbs:
         return self._inspect(translate.name_of(uuid))
 
     def _inspect(self, name: str) -> model.ContainerFacts:
-        answer = self.call("GET", f"{self.inspect_root}/{quoted(name)}/json", "look at the container").json()
+        answer = self.call("GET", f"{self.container_root}/{quoted(name)}/json", "look at the container").json()
+        return self._facts(answer)
+
+    def _facts(self, answer: dict[str, Any]) -> model.ContainerFacts:
         return translate.facts(answer, self._digest(answer))
 
-    inspect_root = "/containers"
+    container_root = "/containers"
 
     def _digest(self, answer: dict[str, Any]) -> str | None:
         raise NotImplementedError
@@ -177,18 +182,24 @@ class Verbs:
 
     def _ask_to_end(self, uuid: str, signal: str, timeout_s: int) -> int:
         """Send the signal and wait; then a stop finds it ended, or has to kill it, and either way no restart policy starts it again."""
-        try:
+        with contextlib.suppress(errors.Conflict):
             self.signal(uuid, signal)
-        except errors.Conflict:
-            return 0
-        if timeout_s > 0:
-            with contextlib.suppress(errors.Timeout, errors.NotFound):
-                self._post(uuid, "wait", "wait for the container's end", timeout_s=float(timeout_s))
+            self._wait_until(
+                timeout_s, lambda: self.inspect(uuid).state not in (EngineState.RUNNING, EngineState.PAUSED)
+            )
         return 0
+
+    @staticmethod
+    def _wait_until(timeout_s: float, reached: Callable[[], bool]) -> bool:
+        deadline, pause = time.monotonic() + timeout_s, threading.Event()
+        while not (done := reached()) and time.monotonic() < deadline:
+            pause.wait(WAIT_STEP_S)
+        return done
 
     def signal(self, uuid: str, signal: str) -> None:
         """Send a signal to its first process."""
-        self._post(uuid, "kill", f"send {signal} to the container", query={"signal": signal})
+        path = f"{self.container_root}/{quoted(translate.name_of(uuid))}/kill"
+        self.call("POST", path, f"send {signal} to the container", query={"signal": signal})
 
     def remove(self, uuid: str) -> None:
         """Remove it with its nameless volumes; one call. Waits for a removal that goes on already."""
@@ -196,8 +207,9 @@ class Verbs:
             self._remove(translate.name_of(uuid))
         except errors.NotFound:
             return
-        except errors.Conflict:
-            self._wait_until_gone(uuid)
+        except errors.Conflict as problem:
+            if not faults.is_going(problem) or not self._wait_until(GONE_TIMEOUT_S, lambda: self._is_gone(uuid)):
+                raise
 
     def _remove(self, name: str) -> None:
         query: Query = {"force": True, "v": True}
@@ -205,16 +217,12 @@ class Verbs:
             "DELETE", f"/containers/{quoted(name)}", "remove the container", query=query, timeout_s=REMOVE_TIMEOUT_S
         )
 
-    def _wait_until_gone(self, uuid: str) -> None:
-        deadline = time.monotonic() + GONE_TIMEOUT_S
-        pause = threading.Event()
-        while time.monotonic() < deadline:
-            try:
-                self.inspect(uuid)
-            except errors.NotFound:
-                return
-            pause.wait(0.1)
-        raise errors.Conflict("The engine is still removing the container.")
+    def _is_gone(self, uuid: str) -> bool:
+        try:
+            self.inspect(uuid)
+        except errors.NotFound:
+            return True
+        return False
 
     def events(self, connected: Callable[[], None]) -> Iterator[api.EngineEvent]:
         """Follow the containers of this installation."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import Any
 
-from higgins.core import errors
-from higgins.core.phase import Health
+import msgspec
+
+from higgins.core import errors, model, units
+from higgins.core.phase import EngineState, Health
 from higgins.engine import address as addresses
 from higgins.engine import api
-from higgins.engine.dialect import translate
+from higgins.engine.dialect import cgroups, translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.dialect.http import Query
 from higgins.engine.dialect.verbs import REMOVE_TIMEOUT_S
@@ -20,16 +23,36 @@ class PodmanEngine(Dialect):
     """A Podman service at a unix socket."""
 
     name = "podman"
-    inspect_root = "/libpod/containers"
+    container_root = "/libpod/containers"
     image_root = "/libpod/images"
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
-        """Change the limits of a container."""
+        """Change the limits of a running container: Podman 4 gives one that starts again those of its creation."""
+        if self.inspect(uuid).state not in (EngineState.RUNNING, EngineState.PAUSED):
+            raise errors.Conflict("Podman changes the limits of a container only while it runs. Start it first.")
         words = podman_translate.resources(cpus, memory_mib)
         if words:
-            self.call_json(
-                f"/libpod/containers/{translate.name_of(uuid)}/update", words, "change the container's limits"
-            )
+            path = f"/libpod/containers/{translate.name_of(uuid)}/update"
+            headers = {"Content-Type": "application/json"}
+            self.call("POST", path, "change the container's limits", body=msgspec.json.encode(words), headers=headers)
+
+    def top(self, uuid: str, ps_args: str | None = None) -> api.Processes:
+        """Its processes; with arguments it is the ``ps`` inside the container that is run."""
+        if ps_args:
+            return super().top(uuid, ps_args)
+        path = f"/libpod/containers/{translate.name_of(uuid)}/top"
+        return translate.processes(self.call("GET", path, "list the container's processes").json())
+
+    def _facts(self, answer: dict[str, Any]) -> model.ContainerFacts:
+        """The facts, with the limits in force: Podman's own words are those of the creation, whatever was changed since."""
+        facts = super()._facts(answer)
+        groups = cgroups.Groups(answer["State"].get("Pid") or 0, facts.engine_id)
+        if facts.state not in (EngineState.RUNNING, EngineState.PAUSED) or not groups.seen():
+            return facts
+        cpus, memory_bytes = groups.limits()
+        return dataclasses.replace(
+            facts, cpus=cpus, memory_mib=units.bytes_to_mib(memory_bytes) if memory_bytes else None
+        )
 
     def probe(self, uuid: str) -> Health:
         """Run its health check once; Podman counts the failures."""
