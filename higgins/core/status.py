@@ -120,7 +120,7 @@ _MAKING = frozenset({Wish.CREATE, Wish.START, Wish.REBOOT})
 
 def derive(pod: Wished) -> Shown:
     """Status, task state and reason of a pod."""
-    reason = pod.reason or None
+    reason = _reason(pod)
     if pod.desired == Desired.DELETED:
         return _deleting(pod, reason)
     if pod.host_id is None and pod.schedule_reason and pod.schedule_generation >= pod.generation:
@@ -134,6 +134,13 @@ def derive(pod: Wished) -> Shown:
     if pod.observed_generation >= pod.generation:
         return Shown(_SETTLED[pod.phase], None, reason)
     return Shown(_pending(pod, pod.phase), _task(pod, pod.phase), reason)
+
+
+def _reason(pod: Wished) -> str | None:
+    """The host's own reason; but that it does not answer (said where its placing is) explains a wish that waits for it better."""
+    if pod.host_id is not None and pod.schedule_reason and pod.observed_generation < pod.generation:
+        return pod.schedule_reason
+    return pod.reason or None
 
 
 def _deleting(pod: Wished, reason: str | None) -> Shown:

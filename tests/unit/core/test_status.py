@@ -81,7 +81,12 @@ def test_every_combination_has_an_answer_that_keeps_the_promises() -> None:
             "a refusal is an error": not refused(pod)
             or pod.desired is Desired.DELETED
             or (shown.status is Status.ERROR and shown.reason == "now"),
-            "no old refusal": shown.reason != "older",
+            "no old refusal": shown.reason != "older" or pod.host_id is not None,
+            "a silent host is named": pod.host_id is None
+            or settled
+            or refused(pod)
+            or pod.schedule_reason is None
+            or shown.reason == pod.schedule_reason,
             "running is running": shown.status is not Status.RUNNING or pod.phase is Phase.RUNNING,
             "no doubt on the way to running": pod.wish not in (Wish.CREATE, Wish.START)
             or settled
