@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from higgins.cli.client.api import Api, Json
 
 _LONG_S = 3600.0
-_DIRECTORY_BIT = 1 << 31
+_DIRECTORY_BIT, _LINK_BIT = 1 << 31, 1 << 27
 """Of Go's file modes, which engines use in their stat."""
+_MOST_LINKS = 10
 _POSIX_TYPE, _POSIX_DIRECTORY = 0o170000, 0o040000
 
 
@@ -130,27 +131,38 @@ def _in(api: Api, container: Json, source: str, path: str) -> None:
     origin = Path(source)
     if not origin.exists():
         raise CliError(f"There is no {source} on this machine.")
-    kind = _kind(api, container, path)
-    clean = posixpath.normpath(path)
-    parent, last = posixpath.split(clean)
     name = Path(origin.resolve() if origin.name in {"", ".", ".."} else origin).name
+    inner = None if origin.is_dir() and (source.endswith("/.") or source == ".") else name
+    if path.endswith("/"):  # said to be a directory: no need to look
+        _send(api, container, path, archive.pack(origin, inner))
+        return
+    place, kind = _look(api, container, posixpath.normpath(path))
     if kind == "directory":
-        inner = None if origin.is_dir() and (source.endswith("/.") or source == ".") else name
-        _send(api, container, clean, archive.pack(origin, inner))
+        _send(api, container, place, archive.pack(origin, inner))
     elif origin.is_dir() and kind == "file":
         raise CliError(f"{path} in {container['name']} is a file, and {source} is a directory.")
-    elif path.endswith("/") and not origin.is_dir():
-        raise CliError(f"There is no directory {path} in {container['name']}.", "Make it first.")
     else:
+        parent, last = posixpath.split(place)
         _send(api, container, parent, archive.pack(origin, last))
 
 
-def _kind(api: Api, container: Json, path: str) -> str:
-    """What is at a path of a container: ``directory``, ``file`` or ``nothing``."""
-    if posixpath.normpath(path) == "/":
-        return "directory"
-    try:
-        _, stat = _fetch(api, container, path)
-    except _NothingThere:
-        return "nothing"
-    return "directory" if _is_directory(stat) else "file"
+def _look(api: Api, container: Json, path: str) -> tuple[str, str]:
+    """Where a path of a container leads, and what is there: ``directory``, ``file`` or ``nothing``.
+
+    The API has no question for that alone, so the answer brings the files along: a large directory is refused.
+    """
+    for _ in range(_MOST_LINKS):
+        if path == "/":
+            return path, "directory"
+        try:
+            _, stat = _fetch(api, container, path)
+        except _NothingThere:
+            return path, "nothing"
+        except ApiError as error:
+            if error.status == 400:
+                error.hint = f"If {path} is a directory, end its path with /"
+            raise
+        if not (int(stat.get("mode") or 0) & _LINK_BIT and stat.get("linkTarget")):
+            return path, "directory" if _is_directory(stat) else "file"
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(stat["linkTarget"])))
+    raise CliError(f"The links at {path} in {container['name']} lead in a circle.")

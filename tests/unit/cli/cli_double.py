@@ -284,9 +284,9 @@ class CloudDouble(OtherThings):
         stat = {
             "name": path.name,
             "size": 1,
-            "mode": 1 << 31 | 0o755 if path.is_dir() else 0o644,
+            "mode": 1 << 27 if path.is_symlink() else 1 << 31 | 0o755 if path.is_dir() else 0o644,
             "mtime": "",
-            "linkTarget": "",
+            "linkTarget": str(path.readlink()) if path.is_symlink() else "",
         }
         return 200, {"data": base64.b64encode(store.getvalue()).decode(), "stat": stat}
 

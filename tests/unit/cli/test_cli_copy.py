@@ -67,6 +67,30 @@ def test_a_directory_in_names_joins_or_spills(web, root, run, tmp_path):
     assert _tree(root) == {"named/sub/b": "B", "joined/site/sub/b": "B", "spilled/sub/b": "B"}
 
 
+def test_a_link_in_the_container_is_followed_and_not_replaced(web, root, run, environment):
+    (root / "run").mkdir()
+    (root / "var").mkdir()
+    (root / "var/run").symlink_to("../run")
+    (root / "var/new").symlink_to("../run/made")
+    (root / "loop").symlink_to("loop")
+    (environment / "f").write_text("1")
+    assert run("cp", "f", "web:/var/run").exit_code == 0
+    assert run("cp", "f", "web:/var/new").exit_code == 0
+    assert (root / "var/run").is_symlink()
+    assert _tree(root / "run") == {"f": "1", "made": "1"}
+    assert "lead in a circle" in run("cp", "f", "web:/loop").stderr
+
+
+def test_a_path_that_ends_with_a_slash_is_not_looked_at_first(web, cloud, root, run, environment):
+    (root / "big").mkdir()
+    (environment / "d").mkdir()
+    (environment / "d/f").write_text("1")
+    assert run("cp", "d", "web:/big/").exit_code == 0
+    assert run("cp", "d/.", "web:/big/").exit_code == 0
+    assert _tree(root) == {"big/d/f": "1", "big/f": "1"}
+    assert not [path for _, path in cloud.paths() if path.endswith("get_archive")]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
