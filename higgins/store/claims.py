@@ -63,7 +63,6 @@ def take(
 
 
 def give_back(tx: Transaction, host_id: int, less: Mapping[str, int], *, pods: int) -> None:
-    """Release what so many pods had claimed; the host is told to look, as what it was assigned has changed."""
+    """Release what so many pods had claimed."""
     back = moved({size: -amount for size, amount in less.items()})
-    values = {"pods_claimed": hosts.c.pods_claimed - pods, "version": hosts.c.version + 1} | back
-    tx.change(hosts.update().where(hosts.c.id == host_id).values(**values))
+    tx.change(hosts.update().where(hosts.c.id == host_id).values(pods_claimed=hosts.c.pods_claimed - pods, **back))

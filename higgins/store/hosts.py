@@ -167,7 +167,7 @@ def hello(
     host = by_id(tx, host_id)
     sealed = sealer.seal(live_token.encode(), _token_context(host.uuid))
     values = facts_columns(facts) | {"live_address": live_address, "live_token": sealed}
-    values |= {"last_seen_at": tx.now, "updated_at": tx.now, "version": hosts.c.version + 1}
+    values |= {"last_seen_at": tx.now, "updated_at": tx.now}
     tx.change(hosts.update().where(hosts.c.id == host_id).values(**values))
     return host.uuid, host.report_number
 

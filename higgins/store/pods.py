@@ -204,7 +204,7 @@ def get(tx: Transaction, ident: str, scope: Scope, *, kind: str = "container") -
         query = query.where(pods.c.project_id == scope.project_id)
     found = tx.rows(query)
     if not found:
-        raise errors.NotFound(f"The {kind} {ident} could not be found.", code=f"{kind}-not-found")
+        raise errors.NotFound(f"{kind.capitalize()} {ident} could not be found.", code=f"{kind}-not-found")
     if len(found) > 1:
         raise errors.Conflict(f"Several {kind}s have the name {ident}. Use the {kind}'s uuid instead.")
     return from_row(found[0])

@@ -15,14 +15,14 @@ from higgins.core import errors
 from higgins.core.phase import Desired, Phase
 from higgins.store import actions, claims, pods, quotas
 from higgins.store.pods import Pod
-from higgins.store.session import Transaction
+from higgins.store.session import Row, Transaction
 from higgins.store.tables import hosts, ledger
 from higgins.store.tables import pods as table
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Over:
-    """A pod of which its host has nothing any more; ``has_outside`` says that its ledger is not empty."""
+class Standing:
+    """A pod, and whether its ledger has entries."""
 
     pod: Pod
     has_outside: bool
@@ -30,10 +30,10 @@ class Over:
 
 _GONE = sa.text("pods.phase = 'gone'")  # a literal, so that the partial index is used
 _BEHIND = sa.text("pods.provision_generation < pods.generation")
-_DUE = pods.SELECT.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value).limit(
-    sa.bindparam("most")  # not sorted: to sort by id SQLite reads the whole table instead of the partial index
-)
 _HAS_OUTSIDE = sa.exists().where(ledger.c.pod_uuid == table.c.uuid)
+_STANDING = pods.SELECT.add_columns(_HAS_OUTSIDE.label("has_outside")).limit(sa.bindparam("most"))
+# Not sorted: to sort by id SQLite reads the whole table instead of the partial index.
+_DUE = _STANDING.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value)
 _NEVER_PLACED = sa.and_(table.c.host_id.is_(None), table.c.desired == Desired.DELETED.value)
 _REMOVED = sa.and_(
     _GONE,
@@ -42,12 +42,7 @@ _REMOVED = sa.and_(
         sa.and_(table.c.auto_remove.is_(sa.true()), table.c.observed_generation >= table.c.generation),
     ),
 )
-_OVER = (
-    pods.SELECT.add_columns(_HAS_OUTSIDE.label("has_outside"))
-    .where(sa.or_(_NEVER_PLACED, _REMOVED))
-    .order_by(table.c.id)
-    .limit(sa.bindparam("most"))
-)
+_OVER = _STANDING.where(sa.or_(_NEVER_PLACED, _REMOVED)).order_by(table.c.id)
 _DONE = (
     table.update()
     .where(table.c.id == sa.bindparam("of_pod"), table.c.generation == sa.bindparam("of_generation"))
@@ -55,15 +50,19 @@ _DONE = (
 )
 
 
-def due(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
+def due(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
     """Pods with a host whose newest wish provisioning has not dealt with. Deletes go to the host at once."""
-    return [pods.from_row(row) for row in tx.rows(_DUE, {"most": most})]
+    return [_standing(row) for row in tx.rows(_DUE, {"most": most})]
 
 
-def over(tx: Transaction, most: int = 500) -> builtins.list[Over]:
+def over(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
     """Pods whose row may go once the outside is taken back: deleted before they had a host, or gone from their host."""
     rows = tx.rows(_OVER, {"most": most})
-    return [Over(pods.from_row(row[:-1]), bool(row[-1])) for row in rows]
+    return [_standing(row) for row in rows]
+
+
+def _standing(row: Row) -> Standing:
+    return Standing(pods.from_row(row[:-1]), bool(row[-1]))
 
 
 def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:

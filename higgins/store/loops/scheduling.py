@@ -27,15 +27,8 @@ class Placement(NamedTuple):
     host_id: int
 
 
-_WAITING = (
-    pods.SELECT.where(
-        table.c.host_id.is_(None),
-        table.c.schedule_generation < table.c.generation,
-        table.c.desired != Desired.DELETED.value,
-    )
-    .order_by(table.c.id)
-    .limit(sa.bindparam("most"))
-)
+_OPEN = sa.or_(table.c.schedule_generation < table.c.generation, table.c.desired == Desired.DELETED.value)
+_WAITING = pods.SELECT.where(table.c.host_id.is_(None), _OPEN).order_by(table.c.id).limit(sa.bindparam("most"))
 _UNPLACED = (
     table.c.id == sa.bindparam("of_pod"),
     table.c.generation == sa.bindparam("of_generation"),
@@ -49,9 +42,11 @@ _PLACE = (
 )
 
 
-def waiting(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
-    """Pods that need a host and whose newest wish was not decided on yet, the oldest first."""
-    return [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most})]
+def waiting(tx: Transaction, most: int = 500) -> tuple[builtins.list[Pod], bool]:
+    """Pods that need a host and whose newest wish was not decided on yet, the oldest first; and whether others were deleted before that."""
+    found = [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most})]
+    need = [pod for pod in found if pod.desired is not Desired.DELETED]
+    return need, len(need) < len(found)
 
 
 def homes(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset[int]]:

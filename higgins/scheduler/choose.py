@@ -1,0 +1,188 @@
+"""Chooses a host for a pod. Pure: knows neither store nor clock; whoever calls has looked at both.
+
+A filter says why a host cannot take a pod; of the hosts that can, the one that is least filled afterwards is chosen, so that pods spread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+NO_HOST = "There are not enough hosts available."
+"""How every refusal begins; clients of Zun look for it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a pod needs of its host. ``homes`` are the ids of the hosts that hold its volumes: empty when none holds one yet."""
+
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    availability_zone: str | None = None
+    requested_host: str | None = None
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    runtimes: frozenset[str] = frozenset()
+    abilities: frozenset[str] = frozenset()
+    homes: frozenset[int] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A host as it was last read. ``room`` is all that may be claimed of it, ``claimed`` what is, both in (milli cpus, MiB, GiB)."""
+
+    host_id: int
+    hostname: str
+    uuid: str = ""
+    zone: str = "nova"
+    up: bool = True
+    enabled: bool = True
+    engine_up: bool = True
+    room: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    claimed: tuple[int, int, int] = (0, 0, 0)
+    pods: int = 0
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    runtimes: frozenset[str] = frozenset()
+    abilities: frozenset[str] = frozenset()
+
+    def with_claim(self, ask: Ask) -> Option:
+        """The same host after it has taken a pod."""
+        cpu_milli, memory_mib, disk_gib = self.claimed
+        claimed = (cpu_milli + ask.cpu_milli, memory_mib + ask.memory_mib, disk_gib + ask.disk_gib)
+        return dataclasses.replace(self, claimed=claimed, pods=self.pods + 1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """No host can take the pod. ``may_come_up`` says that one could if it only were up, so that waiting a while makes sense."""
+
+    reason: str
+    may_come_up: bool
+
+
+_SIZES = ("processors", "memory", "disk space")
+
+Filter = Callable[[Ask, Option], str | None]
+"""Why a host cannot take a pod, as the end of a sentence that begins "1 of 3"; ``None`` when it can."""
+
+
+def _requested(ask: Ask, option: Option) -> str | None:
+    if ask.requested_host in (None, option.hostname, option.uuid):
+        return None
+    return f"is not the host {ask.requested_host} that was asked for"
+
+
+def _home(ask: Ask, option: Option) -> str | None:
+    if not ask.homes or ask.homes == {option.host_id}:
+        return None
+    return (
+        "does not have the volumes"
+        if len(ask.homes) == 1
+        else "does not have all of the volumes, which are on different hosts"
+    )
+
+
+def _zone(ask: Ask, option: Option) -> str | None:
+    if ask.availability_zone in (None, option.zone):
+        return None
+    return f"is not in the availability zone {ask.availability_zone}"
+
+
+def _labels(ask: Ask, option: Option) -> str | None:
+    missing = [f"{key}={value}" for key, value in sorted(ask.labels.items()) if option.labels.get(key) != value]
+    return f"has not the labels {', '.join(missing)}" if missing else None
+
+
+def _enabled(ask: Ask, option: Option) -> str | None:
+    return None if option.enabled else "is disabled"
+
+
+def _up(ask: Ask, option: Option) -> str | None:
+    return None if option.up else "is down"
+
+
+def _engine_up(ask: Ask, option: Option) -> str | None:
+    return None if option.engine_up else "has an engine that does not answer"
+
+
+def _runtimes(ask: Ask, option: Option) -> str | None:
+    missing = sorted(ask.runtimes - option.runtimes)
+    return f"has not the runtime {', '.join(missing)}" if missing else None
+
+
+def _abilities(ask: Ask, option: Option) -> str | None:
+    missing = sorted(ask.abilities - option.abilities)
+    return f"has an engine without {', '.join(missing)}" if missing else None
+
+
+def _room(ask: Ask, option: Option) -> str | None:
+    asked = (ask.cpu_milli, ask.memory_mib, ask.disk_gib)
+    missing = [
+        size
+        for size, more, claimed, room in zip(_SIZES, asked, option.claimed, option.room, strict=True)
+        if more > 0 and claimed + more > room
+    ]
+    return f"has not enough {' and '.join(missing)}" if missing else None
+
+
+FILTERS: tuple[Filter, ...] = (
+    _requested,
+    _home,
+    _zone,
+    _labels,
+    _enabled,
+    _up,
+    _engine_up,
+    _runtimes,
+    _abilities,
+    _room,
+)
+"""In this order; the first that objects names the reason."""
+
+_PASSING: frozenset[Filter] = frozenset({_up, _engine_up, _runtimes, _abilities, _room})
+"""What a host that has just started may still object to: it knows its room and its engine only when it is up."""
+
+
+def objection(ask: Ask, option: Option) -> str | None:
+    """Why a host cannot take a pod; ``None`` when it can."""
+    return next((why for check in FILTERS if (why := check(ask, option)) is not None), None)
+
+
+def choose(ask: Ask, options: Iterable[Option]) -> Option | Refused:
+    """The host that a pod goes to, or why there is none."""
+    objections: list[tuple[Option, str]] = []
+    best: tuple[tuple[float, int, int], Option] | None = None
+    for option in options:
+        why = objection(ask, option)
+        if why is not None:
+            objections.append((option, why))
+            continue
+        weight = _weight(ask, option)
+        if best is None or weight < best[0]:
+            best = (weight, option)
+    return _refuse(ask, objections) if best is None else best[1]
+
+
+def _weight(ask: Ask, option: Option) -> tuple[float, int, int]:
+    after = option.with_claim(ask)
+    fullest = max(
+        (claimed / room for claimed, room in zip(after.claimed, after.room, strict=True) if room > 0), default=0.0
+    )
+    return (fullest, option.pods, option.host_id)
+
+
+def _refuse(ask: Ask, objections: Sequence[tuple[Option, str]]) -> Refused:
+    if not objections:
+        return Refused(f"{NO_HOST} No host has been enrolled yet.", False)
+    counted = Counter(why for _, why in objections)
+    total = len(objections)
+    parts = [
+        f"{count} of {total} {why}" for why, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    may_come_up = any((not option.up or not option.engine_up) and _would_suit(ask, option) for option, _ in objections)
+    return Refused(f"{NO_HOST} {'; '.join(parts)}.", may_come_up)
+
+
+def _would_suit(ask: Ask, option: Option) -> bool:
+    return all(check in _PASSING or check(ask, option) is None for check in FILTERS)

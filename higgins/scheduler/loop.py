@@ -1,0 +1,162 @@
+"""The scheduler's loop: all pods that wait for a host, in one pass, on a thread of its own. Several replicas may run: claims are guarded."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+from collections.abc import Collection, Sequence
+
+from higgins.core.model import ContainerSpec
+from higgins.scheduler import claims
+from higgins.scheduler.choose import Ask, Option, Refused, choose
+from higgins.store import hosts as host_rows
+from higgins.store import volumes
+from higgins.store.claims import Ratios
+from higgins.store.hosts import Host
+from higgins.store.loops import scheduling
+from higgins.store.loops.scheduling import Placement
+from higgins.store.pods import Pod
+from higgins.store.session import Database
+from higgins.wire import hints
+from higgins.wire.pulse import Pulse
+
+LOG = logging.getLogger(__name__)
+
+_WHILE_WAITING_S = 1.0
+
+
+class Scheduler:
+    """Gives waiting pods their hosts.
+
+    ``first_host_s`` is how long a pod waits for a host that would suit but is not up yet, counted from its wish. The hosts read last are used
+    again for ``hosts_kept_s``: a claim is guarded by what the database says, and nothing is refused on an old reading.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        own_hints: hints.Hints,
+        *,
+        ratios: Ratios | None = None,
+        interval_s: float = 5.0,
+        down_after_s: float = host_rows.DOWN_AFTER_S,
+        first_host_s: float = 60.0,
+        hosts_kept_s: float = 10.0,
+    ) -> None:
+        self._db = db
+        self._hints = own_hints
+        self._ratios = ratios or Ratios()
+        self._down_after_s = down_after_s
+        self._first_host_s = first_host_s
+        self._hosts_kept_s = hosts_kept_s
+        self._options: dict[int, Option] = {}
+        self._read_at: float | None = None
+        self._pulse = Pulse("scheduler", self.run_once, own_hints, (hints.SCHEDULE,), interval_s=interval_s)
+        self._refresh_after_s = max(0.0, hosts_kept_s - 1.5 * interval_s)
+
+    def start(self) -> None:
+        """Begin."""
+        self._pulse.start()
+
+    def stop(self) -> None:
+        """End after the pass that is going on."""
+        self._pulse.stop()
+
+    def run_once(self) -> float | None:
+        """One pass; gives after how many seconds it should look again because pods wait for a first host."""
+        with self._db.read() as tx:
+            waiting, deleted = scheduling.waiting(tx)
+            homes = scheduling.homes(tx, waiting)
+        if deleted:
+            self._hints.nudge(hints.TAKE_BACK)
+        # Read while nobody waits, so that the next pod need not.
+        self._read_hosts(older_than_s=self._hosts_kept_s if waiting else self._refresh_after_s)
+        asks = {pod.uuid: _ask_of(pod, homes.get(pod.uuid, frozenset())) for pod in waiting}
+        placed = self._place(waiting, asks)
+        left = [pod for pod in waiting if pod.uuid not in placed]
+        if not left:
+            return None
+        self._read_hosts(older_than_s=0.0)
+        placed |= self._place(left, asks)
+        return self._refuse([pod for pod in left if pod.uuid not in placed], asks)
+
+    def _read_hosts(self, *, older_than_s: float) -> None:
+        if self._read_at is not None and time.monotonic() - self._read_at <= older_than_s:
+            return
+        with self._db.read() as tx:
+            found = host_rows.list(tx)
+        self._options = {host.id: self._option(host) for host in found}
+        self._read_at = time.monotonic()
+
+    def _place(self, waiting: Sequence[Pod], asks: dict[str, Ask]) -> set[str]:
+        """Chooses for all and claims; gives the uuids of the pods that have a host now."""
+        wanted, options = [], dict(self._options)
+        for pod in waiting:
+            chosen = choose(asks[pod.uuid], options.values())
+            if isinstance(chosen, Option):
+                options[chosen.host_id] = chosen.with_claim(asks[pod.uuid])
+                wanted.append(Placement(pod, chosen.host_id))
+        held = claims.claim(self._db, wanted, self._ratios, heard_after=self._heard_after())
+        for pod, host_id in held:
+            self._options[host_id] = self._options[host_id].with_claim(asks[pod.uuid])
+            LOG.info("Pod %s goes to host %s", pod.uuid, self._options[host_id].hostname)
+        if held:
+            self._hints.nudge(hints.PROVISION)
+        return {pod.uuid for pod, _ in held}
+
+    def _refuse(self, left: Collection[Pod], asks: dict[str, Ask]) -> float | None:
+        """Gives up on the pods that no host can take; gives when to look again at those that wait for a host to come up."""
+        again_s = None
+        now = self._db.now()
+        for pod in left:
+            answer = choose(asks[pod.uuid], self._options.values())
+            waited_s = (now - pod.wished_at).total_seconds()
+            if isinstance(answer, Option) or (answer.may_come_up and 0 <= waited_s < self._first_host_s):
+                again_s = _WHILE_WAITING_S
+            else:
+                self._give_up(pod, answer)
+        return again_s
+
+    def _give_up(self, pod: Pod, answer: Refused) -> None:
+        LOG.info("Pod %s has no host: %s", pod.uuid, answer.reason)
+        with self._db.write() as tx:
+            scheduling.give_up(tx, pod, answer.reason)
+
+    def _heard_after(self) -> datetime.datetime:
+        return self._db.now() - datetime.timedelta(seconds=self._down_after_s)
+
+    def _option(self, host: Host) -> Option:
+        room = self._ratios.room(cpus=host.cpus, memory_mib=host.memory_mib, disk_gib=host.disk_gib)
+        facts = host.facts
+        return Option(
+            host_id=host.id,
+            hostname=host.hostname,
+            uuid=host.uuid,
+            zone=host.availability_zone,
+            up=facts is not None and host.is_up(self._db.now(), self._down_after_s),
+            enabled=not host.disabled,
+            engine_up=facts is not None and facts.engine_up,
+            room=(room["cpu_milli"], room["memory_mib"], room["disk_gib"]),
+            claimed=(host.cpu_milli_claimed, host.memory_mib_claimed, host.disk_gib_claimed),
+            pods=host.pods_claimed,
+            labels={} if facts is None else facts.labels,
+            runtimes=frozenset(() if facts is None else facts.runtimes),
+            abilities=frozenset(() if facts is None else facts.abilities),
+        )
+
+
+def _ask_of(pod: Pod, homes: frozenset[int]) -> Ask:
+    spec = pod.spec
+    every: tuple[ContainerSpec, ...] = (*spec.init_containers, *spec.containers)
+    return Ask(
+        cpu_milli=pod.cpu_milli,
+        memory_mib=pod.memory_mib,
+        disk_gib=pod.disk_gib,
+        availability_zone=spec.availability_zone,
+        requested_host=spec.requested_host,
+        labels=spec.hints,
+        runtimes=frozenset(one.runtime for one in every if one.runtime is not None),
+        abilities=frozenset({"volumes"} if volumes.mounted_by(spec) else ()),
+        homes=homes,
+    )

@@ -1,0 +1,149 @@
+"""Counts again what is kept as a sum, and finds rows that stand alone or stand still; repairs what has one right answer.
+
+For ``higgins-manage audit``. Sees the database alone: what a host or the cloud has beside it is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from higgins.store import actions as action_rows
+from higgins.store import specs
+from higgins.store.claims import SIZES
+from higgins.store.session import Transaction
+from higgins.store.tables import actions, hosts, ledger, pods, usages, volumes
+
+_USED = ("containers", *SIZES)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be. ``repairable`` ones are put right by ``repair``."""
+
+    kind: str
+    ident: str
+    text: str
+    repairable: bool
+
+
+def findings(tx: Transaction, *, stuck_after_s: float = 900.0) -> list[Finding]:
+    """All that is wrong in the database at this moment."""
+    before = tx.now - datetime.timedelta(seconds=stuck_after_s)
+    looks: Sequence[Callable[[], Iterable[Finding]]] = (
+        lambda: _drift("usage", _usages(tx), _counted_usages(tx)),
+        lambda: _drift("claim", _claims(tx), _counted_claims(tx)),
+        lambda: _stuck_pods(tx, before),
+        lambda: _lonely(tx),
+        lambda: _unanswered(tx, before),
+    )
+    return [finding for look in looks for finding in look()]
+
+
+def repair(tx: Transaction) -> int:
+    """Put right what is repairable, in this transaction; how many findings it put right."""
+    wrong_usages = _wrong(_usages(tx), _counted_usages(tx))
+    for project, right in wrong_usages.items():
+        values = dict(zip(_USED, right, strict=True))
+        if not tx.change(usages.update().where(usages.c.project_id == project).values(**values)):
+            tx.change(usages.insert().values(project_id=project, **values))
+    wrong_claims = _wrong(_claims(tx), _counted_claims(tx))
+    for host, right in wrong_claims.items():
+        values = dict(zip(("pods_claimed", *(f"{size}_claimed" for size in SIZES)), right, strict=True))
+        tx.change(hosts.update().where(hosts.c.uuid == host).values(**values))
+    over = {"finished_at": tx.now, "message": action_rows.ERROR, "reason": "The container is gone."}
+    repaired = tx.change(actions.update().where(actions.c.finished_at.is_(None), _no_pod(actions)).values(**over))
+    repaired += tx.change(volumes.delete().where(volumes.c.pod_uuid.is_not(None), _no_pod(volumes)))
+    return repaired + len(wrong_usages) + len(wrong_claims)
+
+
+Sums = Mapping[str, tuple[int, ...]]
+
+
+def _drift(kind: str, kept: Sums, counted: Sums) -> Iterable[Finding]:
+    nothing = (0,) * len(_USED)
+    for ident, right in _wrong(kept, counted).items():
+        text = f"{_words(kept.get(ident, nothing))} are kept, but its pods add up to {_words(right)}"
+        yield Finding(kind, ident, text, True)
+
+
+def _words(sums: tuple[int, ...]) -> str:
+    count, cpu_milli, memory_mib, disk_gib = sums
+    return f"{count} containers, {cpu_milli / 1000:g} processors, {memory_mib} MiB, {disk_gib} GiB"
+
+
+def _wrong(kept: Sums, counted: Sums) -> dict[str, tuple[int, ...]]:
+    """The right sums of what is kept wrongly."""
+    nothing = (0,) * len(_USED)
+    idents = sorted({*kept, *counted})
+    return {
+        ident: counted.get(ident, nothing)
+        for ident in idents
+        if kept.get(ident, nothing) != counted.get(ident, nothing)
+    }
+
+
+def _usages(tx: Transaction) -> Sums:
+    rows = tx.rows(sa.select(usages.c.project_id, *(usages.c[name] for name in _USED)))
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def _counted_usages(tx: Transaction) -> Sums:
+    sums = (sa.func.count(), *(sa.func.sum(pods.c[size]) for size in SIZES))
+    rows = tx.rows(sa.select(pods.c.project_id, *sums).group_by(pods.c.project_id))
+    counted = {row[0]: [int(value) for value in row[1:]] for row in rows}
+    for project, spec in tx.rows(sa.select(pods.c.project_id, pods.c.spec).where(pods.c.kind != "container")):
+        counted[project][0] += len(specs.decode(spec).containers) - 1
+    return {project: tuple(values) for project, values in counted.items()}
+
+
+def _claims(tx: Transaction) -> Sums:
+    columns = (hosts.c.uuid, hosts.c.pods_claimed, *(hosts.c[f"{size}_claimed"] for size in SIZES))
+    return {row[0]: tuple(row[1:]) for row in tx.rows(sa.select(*columns))}
+
+
+def _counted_claims(tx: Transaction) -> Sums:
+    sums = (sa.func.count(), *(sa.func.sum(pods.c[size]) for size in SIZES))
+    query = sa.select(hosts.c.uuid, *sums).select_from(pods.join(hosts, pods.c.host_id == hosts.c.id))
+    return {row[0]: tuple(int(value) for value in row[1:]) for row in tx.rows(query.group_by(hosts.c.uuid))}
+
+
+def _stuck_pods(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]:
+    unsettled = sa.or_(pods.c.observed_generation < pods.c.generation, pods.c.phase == "gone")
+    given_up = sa.or_(
+        sa.and_(pods.c.host_id.is_(None), pods.c.schedule_generation >= pods.c.generation),
+        sa.and_(pods.c.provision_reason.is_not(None), pods.c.provision_generation >= pods.c.generation),
+    )
+    failed_visibly = sa.and_(given_up, pods.c.desired != "deleted")
+    columns = (pods.c.uuid, pods.c.wish, pods.c.wished_at, hosts.c.hostname, pods.c.reason, pods.c.schedule_reason)
+    query = sa.select(*columns).select_from(pods.outerjoin(hosts, pods.c.host_id == hosts.c.id))
+    for row in tx.rows(query.where(unsettled, pods.c.wished_at < before, sa.not_(failed_visibly)).order_by(pods.c.id)):
+        where = f"on host {row.hostname}" if row.hostname else "without a host"
+        why = row.schedule_reason or row.reason or "no reason given"
+        yield Finding(
+            "stuck", row.uuid, f"{row.wish} wished at {row.wished_at:%F %T} is not done {where}: {why}", False
+        )
+
+
+def _lonely(tx: Transaction) -> Iterable[Finding]:
+    open_actions = sa.select(actions.c.pod_uuid, actions.c.action, actions.c.request_id)
+    for row in tx.rows(open_actions.where(actions.c.finished_at.is_(None), _no_pod(actions))):
+        yield Finding("action", row.pod_uuid, f"{row.action} ({row.request_id}) is open, but its pod is gone", True)
+    for row in tx.rows(sa.select(volumes.c.uuid).where(volumes.c.pod_uuid.is_not(None), _no_pod(volumes))):
+        yield Finding("volume", row.uuid, "it was to go with its pod, which is gone", True)
+    for row in tx.rows(sa.select(ledger.c.pod_uuid, ledger.c.kind, ledger.c.key).where(_no_pod(ledger))):
+        yield Finding("ledger", row.pod_uuid, f"{row.kind} {row.key} is noted for a pod that is gone", False)
+
+
+def _unanswered(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]:
+    unmade = (ledger.c.made_at.is_(None), ledger.c.asked_at < before)
+    for row in tx.rows(sa.select(ledger.c.pod_uuid, ledger.c.kind, ledger.c.key).where(*unmade)):
+        yield Finding("ledger", row.pod_uuid, f"{row.kind} {row.key} was asked for and never confirmed", False)
+
+
+def _no_pod(table: Any) -> sa.ColumnElement[bool]:
+    return sa.not_(sa.exists().where(pods.c.uuid == table.c.pod_uuid))
