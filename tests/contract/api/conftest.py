@@ -9,6 +9,7 @@ import itertools
 import json
 import pathlib
 import secrets
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -104,12 +105,10 @@ class Answer:
 
 
 class World:
-    """The control plane, a host, and ways to call the one and to speak for the other."""
+    """The control plane, a host, and ways to call the one and to speak for the other. The folder holds a migrated database."""
 
     def __init__(self, folder: pathlib.Path, **settings):
-        url = f"sqlite:///{folder}/higgins.db"
-        migrate.upgrade(url)
-        self.db = session.Database(url, durable=False)
+        self.db = session.Database(f"sqlite:///{folder}/higgins.db", durable=False)
         self.sealer = Sealer(secrets.token_bytes(32))
         self.agent = AgentDouble()
         self.policy = Policy()
@@ -210,8 +209,17 @@ class World:
         )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> pathlib.Path:
+    """A database with this release's tables, to be copied: migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "higgins.db"
+    migrate.upgrade(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def world(tmp_path) -> Iterator[World]:
+def world(tmp_path, migrated) -> Iterator[World]:
+    shutil.copy(migrated, tmp_path)
     found = World(tmp_path)
     yield found
     found.close()
