@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from higgins.cli.output import step
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,7 +66,7 @@ def waiting_for(container: Json, action: Json | None, events: Sequence[Json]) ->
     going = [event for event in events if not event.get("finished_at")]
     if going:
         event = going[-1]
-        text = " ".join(str(word) for word in (event.get("verb"), event.get("target")) if word)
+        text = step(event, container)
         detail = f" ({event['detail']})" if event.get("detail") else ""
         return f"{text}{detail}, because {event['why']}" if event.get("why") else text + detail
     if container.get("status_reason"):

@@ -95,3 +95,13 @@ def addresses(container: dict[str, Any]) -> list[str]:
     """The addresses of a container, on all of its networks."""
     found = container.get("addresses") or {}
     return [str(entry["addr"]) for entries in found.values() for entry in entries if entry.get("addr")]
+
+
+def step(event: dict[str, Any], container: dict[str, Any]) -> str:
+    """What an event did to what; the container itself goes by its name."""
+    target = event.get("target")
+    words = [
+        str(event.get("verb") or "").replace("_", " "),
+        container.get("name") if target == container["uuid"] else target,
+    ]
+    return clean(" ".join(str(word) for word in words if word))

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from higgins.cli.errors import CliError
-from higgins.cli.output import clean
+from higgins.cli.output import clean, step
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,7 +74,7 @@ class Progress:
         if self._terminal:
             self._draw(going[-1] if going else None, container)
         else:
-            self._say([event for event in going if "pull" in str(event.get("verb"))])
+            self._say([event for event in going if "pull" in str(event.get("verb"))], container)
 
     def _draw(self, event: dict[str, Any] | None, container: dict[str, Any]) -> None:
         if self._bar is None:
@@ -92,22 +92,21 @@ class Progress:
             self._task = self._bar.add_task("", total=None)
             self._bar.start()
         done = share(str(event.get("detail") or "")) if event else None
-        text = _phrase(event) if event else str(container.get("status"))
+        text = _phrase(event, container) if event else str(container.get("status"))
         if done is None:
             self._bar.update(self._task, description=text, total=None)
         else:
             self._bar.update(self._task, description=text, total=1.0, completed=done)
 
-    def _say(self, pulls: list[dict[str, Any]]) -> None:
+    def _say(self, pulls: list[dict[str, Any]], container: dict[str, Any]) -> None:
         for event in pulls[-1:]:
             done = share(str(event.get("detail") or ""))
             mark = f"{event.get('key')} {int(done * 10) if done is not None else ''}"
             if mark != self._told:
                 self._told = mark
-                print(_phrase(event), file=sys.stderr, flush=True)
+                print(_phrase(event, container), file=sys.stderr, flush=True)
 
 
-def _phrase(event: dict[str, Any]) -> str:
-    words = [event.get("verb"), event.get("target")]
-    text = " ".join(clean(word) for word in words if word)
+def _phrase(event: dict[str, Any], container: dict[str, Any]) -> str:
+    text = step(event, container)
     return f"{text}: {clean(event['detail'])}" if event.get("detail") else text

@@ -218,7 +218,7 @@ def _as_event(action: Json, event: Json) -> Json:
     return {
         "key": f"{action['request_id']}/{event.get('event') or action['action']}",
         "request_id": action["request_id"],
-        "verb": event.get("event") or action["action"],
+        "verb": str(event.get("event") or action["action"]).rpartition("do_container_")[2],
         "target": "",
         "why": f"{action['action']} was asked for",
         "started_at": event.get("start_time") or action.get("start_time"),

@@ -35,7 +35,7 @@ def events_verb(session: Session, name: str, following: bool, as_json: bool) -> 
     if not events.complete:
         click.echo(_NOT_OURS, err=True)
     if not following:
-        output.print_table(_HEADERS, [_row(event) for event in events.items])
+        output.print_table(_HEADERS, [_row(event, container) for event in events.items])
         return
     try:
         _follow(session, container, events.items)
@@ -49,18 +49,14 @@ def _follow(session: Session, container: Json, events: list[Json]) -> None:
         for event in events:
             if told.get(str(event.get("key"))) != event:
                 told[str(event.get("key"))] = event
-                click.echo("  ".join(str(cell) for cell in _row(event)))
+                click.echo("  ".join(str(cell) for cell in _row(event, container)))
         time.sleep(_EVERY_S)
         events = session.api.events(container).items
 
 
-def _row(event: Json) -> list[str]:
-    return [output.clock(event.get("started_at")), step(event), result(event), output.clean(event.get("why"))]
-
-
-def step(event: Json) -> str:
-    """What was done to what."""
-    return output.clean(" ".join(str(word) for word in (event.get("verb"), event.get("target")) if word))
+def _row(event: Json, container: Json) -> list[str]:
+    time_of_day = output.clock(event.get("started_at"))
+    return [time_of_day, output.step(event, container), result(event), output.clean(event.get("why"))]
 
 
 def result(event: Json) -> str:
@@ -125,7 +121,7 @@ def _tell(story: _Story) -> None:
             click.echo(f"  {word:<11} {output.clean(text)}")
     if story.events:
         click.echo("\nLast steps:")
-        output.print_table(_HEADERS, [_row(event) for event in story.events[-8:]])
+        output.print_table(_HEADERS, [_row(event, story.container) for event in story.events[-8:]])
     if not story.complete:
         click.echo(_NOT_OURS, err=True)
     click.echo("\nWhat to do next:")

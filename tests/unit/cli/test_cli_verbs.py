@@ -342,7 +342,7 @@ def test_events_on_zun_come_from_its_actions_and_say_so(zun, run):
     zun.add("web")
     run("stop", "web")
     result = run("events", "web")
-    assert "compute__do_container_stop" in result.stdout
+    assert [line.split()[2:4] for line in result.stdout.splitlines()[1:]] == [["stop", "done"]]
     assert "This service is Zun" in result.stderr
     assert "stop was asked for" in run("why", "web").stdout
 

@@ -137,8 +137,11 @@ def test_there_is_always_something_to_do(container, told):
 
 def test_what_is_waited_for():
     going = {"verb": "pull", "target": "nginx", "why": "it is not here", "finished_at": None, "detail": "1 of 3 layers"}
-    busy = {"status": "Creating", "task_state": "container_creating"}
+    busy = {"name": "web", "uuid": "u1", "status": "Creating", "task_state": "container_creating"}
     assert waiting_for(busy, None, [going]) == "pull nginx (1 of 3 layers), because it is not here"
+    own = {"verb": "write_files", "target": "u1", "finished_at": None}
+    assert waiting_for(busy, None, [going, own]) == "write files web"
+    assert waiting_for({**busy, "status_reason": "its host does not answer"}, None, []) == "its host does not answer"
     assert waiting_for(busy, None, []) == "its host to make it"
     assert waiting_for({"status": "Running"}, {"finish_time": None}, []) == "its host to begin"
     assert waiting_for({"status": "Running"}, {"finish_time": "x"}, [going]) == ""
