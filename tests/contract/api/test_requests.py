@@ -1,0 +1,227 @@
+"""Requests as they come over the wire: paths, bodies, ids, and every kind of refusal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pytest
+from falcon import testing
+
+from higgins.api import route as routes
+from higgins.api.app import make_app
+from higgins.api.identity.noauth import NoAuth
+from higgins.core import errors
+
+ERROR_KEYS = {"request_id", "code", "status", "title", "detail", "links"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/containers/{}",
+        "/v1/containers/{}/",
+        "/v1/containers//{}",
+        "//v1//containers//{}//",
+        "/containers/{}",
+        "/containers//{}",
+    ],
+)
+def test_paths_as_clients_build_them(world, path):
+    made = world.create()
+    assert world.call("GET", path.format(made["uuid"])).json["uuid"] == made["uuid"]
+
+
+def test_a_doubled_slash_before_an_action(world):
+    assert world.call("POST", f"/v1/containers//{world.create()['uuid']}/stop").status == 202
+
+
+def test_a_container_is_found_by_name(world):
+    made = world.create(name="web")
+    assert world.call("GET", "/v1/containers/web").json["uuid"] == made["uuid"]
+
+
+def test_the_prefix_of_the_service_is_in_its_links(world):
+    answer = world.client.simulate_post(
+        "/v1/containers",
+        root_path="/container",
+        headers={"Content-Type": "application/json"},
+        body=b'{"image": "nginx"}',
+    )
+    assert "/container/v1/containers/" in answer.headers["location"]
+    assert answer.json["links"][0]["href"] == answer.headers["location"]
+
+
+def test_headers_of_a_proxy_count_only_when_they_are_believed(world):
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example", "X-Forwarded-Prefix": "/container"}
+    plain = world.client.simulate_get("/", headers=headers).json
+    assert "cloud.example" not in plain["versions"][0]["links"][0]["href"]
+    believing = testing.TestClient(make_app(world.control, NoAuth(), proxy_headers=True))
+    found = believing.simulate_get("/", headers=headers).json
+    assert found["versions"][0]["links"][0]["href"] == "https://cloud.example/container/v1/"
+
+
+def test_browsers_may_call_from_the_origins_allowed(world):
+    client = testing.TestClient(make_app(world.control, NoAuth(), cors_origins=("https://ui.example",)))
+    headers = {"Origin": "https://ui.example", "Access-Control-Request-Method": "GET"}
+    allowed = client.simulate_options("/v1/containers", headers=headers)
+    assert allowed.headers["access-control-allow-origin"] == "https://ui.example"
+    other = client.simulate_options("/v1/containers", headers={**headers, "Origin": "https://bad.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_every_reply_has_an_id_of_its_own(world):
+    ids = {
+        world.call(method, path).headers["x-openstack-request-id"]
+        for method, path in [
+            ("GET", "/"),
+            ("GET", "/v1/nothing"),
+            ("GET", "/v1/containers"),
+            ("POST", "/v1/containers"),
+        ]
+    }
+    assert len(ids) == 4
+    assert all(re.fullmatch(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", found) for found in ids)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"{", "not valid JSON"),
+        (b'{"image": NaN}', "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'"image"', "object"),
+        (b"[]", "object"),
+        (b'{"image": "nginx", "name": "a\\u0000b"}', "NUL"),
+    ],
+)
+def test_a_broken_body_is_a_400(world, raw, words):
+    refused = world.call("POST", "/v1/containers", raw=raw, headers={"Content-Type": "application/json"})
+    assert refused.status == 400
+    assert words in refused.error["title"]
+
+
+@pytest.mark.parametrize("path", ["/v1/containers", "/v1/images", "/v1/networks", "/v1/registries"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_creates_insist_on_json(world, path, kind):
+    refused = world.call("POST", path, raw=b"{}", headers={"Content-Type": kind} if kind else {}, persona="admin")
+    assert refused.status == 415
+    assert "application/json" in refused.error["title"]
+
+
+def test_json_with_a_charset_is_json(world):
+    headers = {"Content-Type": "application/json; charset=UTF-8"}
+    assert world.call("POST", "/v1/containers", {"image": "nginx"}, headers=headers).status == 202
+
+
+def test_a_body_too_large_is_not_read(world):
+    class Endless:
+        def read(self, size=-1):
+            raise AssertionError("it was read")
+
+    environ = testing.create_environ(
+        "/v1/containers", method="POST", headers={"Content-Type": "application/json", "Content-Length": str(10**12)}
+    )
+    environ["wsgi.input"] = Endless()
+    statuses = []
+    body = b"".join(world.app(environ, lambda status, headers, exc=None: statuses.append(status)))
+    assert statuses[0].startswith("413")
+    assert "MiB" in json.loads(body)["errors"][0]["title"]
+
+
+@pytest.mark.parametrize(("size", "status"), [(10, 202), (routes.ORDINARY_BODY_BYTES + 1, 413)])
+def test_a_body_in_chunks_is_read_up_to_the_limit(world, size, status):
+    body = json.dumps({"image": "nginx", "labels": {"pad": "x" * size}}).encode()
+    environ = testing.create_environ(
+        "/v1/containers", method="POST", body=body, headers={"Content-Type": "application/json"}
+    )
+    del environ["CONTENT_LENGTH"]
+    environ["HTTP_TRANSFER_ENCODING"] = "chunked"
+    statuses = []
+    b"".join(world.app(environ, lambda found, headers, exc=None: statuses.append(found)))
+    assert statuses[0].startswith(str(status))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "container."),
+        ("GET", "/v2/containers", 404, "container."),
+        ("GET", "/v1/containers/a/b/c", 404, "container."),
+        ("GET", "/v1/capsules", 404, "container."),
+        ("PUT", "/v1/containers", 405, "container."),
+        ("GET", "/v1/networks", 405, "container."),
+        ("GET", "/v1/containers/nowhere", 404, "container.container-not-found"),
+        ("GET", "/v1/registries/nowhere", 404, "container.registry-not-found"),
+        ("DELETE", "/v1/networks/nowhere", 403, "container.policy-not-authorized"),
+        ("GET", "/v1/hosts", 403, "container.policy-not-authorized"),
+        ("GET", "/v1/containers?limit=0", 400, "container.schema-validation-error"),
+    ],
+)
+def test_every_error_has_the_one_body(world, method, path, status, code):
+    refused = world.call(method, path)
+    assert refused.status == status
+    assert refused.headers["content-type"] == "application/json"
+    assert set(refused.json) == {"errors"}
+    (found,) = refused.json["errors"]
+    assert set(found) == ERROR_KEYS
+    assert (found["request_id"], found["code"], found["status"], found["links"]) == ("", code, status, [])
+    assert found["title"] == found["detail"]
+    assert bool(found["title"]) == (code != "container.")
+
+
+def test_a_405_says_what_is_allowed(world):
+    assert "POST" in world.call("PUT", "/v1/containers").headers["allow"]
+
+
+def break_with(world, monkeypatch, error):
+    def broken(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr(type(world.control.containers), "get", broken)
+
+
+def test_an_unexpected_error_hides_its_words_but_gives_its_id(world, monkeypatch, caplog):
+    break_with(world, monkeypatch, RuntimeError("the secret reason"))
+    failed = world.call("GET", "/v1/containers/web")
+    assert (failed.status, failed.error["code"], failed.error["title"]) == (500, "container.", "Internal Server Error")
+    assert failed.headers["x-openstack-request-id"] in failed.error["detail"]
+    assert failed.headers["openstack-api-version"] == "container 1.41"
+    assert "secret" not in failed.text
+    assert "the secret reason" in caplog.text
+
+
+def test_a_host_that_does_not_answer_is_a_503_that_says_so(world, monkeypatch):
+    break_with(world, monkeypatch, errors.Unavailable("The host h1 is down. Try again later."))
+    failed = world.call("GET", "/v1/containers/web")
+    assert (failed.status, failed.error["title"]) == (503, "The host h1 is down. Try again later.")
+
+
+def test_an_idempotency_key_makes_one_container_of_two_requests(world):
+    key = {"Idempotency-Key": "k1"}
+    first = world.call("POST", "/v1/containers", {"image": "nginx", "name": "web"}, headers=key, version="1.1")
+    again = world.call("POST", "/v1/containers", {"image": "nginx", "name": "web"}, headers=key, version="1.1")
+    assert (first.status, again.status) == (202, 202)
+    assert first.json["uuid"] == again.json["uuid"]
+    other = world.call("POST", "/v1/containers", {"image": "redis"}, headers=key, version="1.1")
+    assert other.status == 409
+    theirs = world.call("POST", "/v1/containers", {"image": "redis"}, headers=key, persona="stranger")
+    assert theirs.json["uuid"] != first.json["uuid"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_an_idempotency_key_has_a_length(world, key):
+    refused = world.call("POST", "/v1/containers", {"image": "nginx"}, headers={"Idempotency-Key": key})
+    assert refused.status == 400
+
+
+def test_the_access_log_has_no_query(world, caplog):
+    caplog.set_level(logging.INFO, logger="higgins.access")
+    made = world.create()
+    answer = world.call("POST", f"/v1/containers/{made['uuid']}/execute?command=echo%20canary")
+    line = next(text for text in caplog.messages if "execute" in text)
+    assert answer.headers["x-openstack-request-id"] in line
+    assert "canary" not in caplog.text
+    assert "u-member p1 POST" in line
