@@ -145,9 +145,12 @@ class Journal:
             return self._containers.get(uuid) or ContainerEntry(uuid=uuid, pod=pod)
 
     def note(self, entry: ContainerEntry) -> None:
-        """Remember an entry in memory; it reaches the disk with the next write, which may be lost with no harm."""
+        """Remember an entry in memory; it reaches the disk with the next write, which may be lost with no harm.
+
+        Nothing is remembered of a pod that is not kept: it was forgotten meanwhile.
+        """
         with self._lock:
-            if self._containers.get(entry.uuid) != entry:
+            if entry.pod in self._pods and self._containers.get(entry.uuid) != entry:
                 self._containers[entry.uuid] = entry
                 self._unsaved.add(entry.uuid)
 
@@ -164,7 +167,7 @@ class Journal:
     def note_pod(self, uuid: str, entry: PodEntry) -> None:
         """Remember a pod's entry in memory; it reaches the disk with the next write."""
         with self._lock:
-            if self._pods.get(uuid) != entry:
+            if uuid in self._pods and self._pods[uuid] != entry:
                 self._pods[uuid] = entry
                 self._unsaved_pods.add(uuid)
 
@@ -176,12 +179,13 @@ class Journal:
 
     def resolved(self, pod: str, image: str, entry: ImageEntry) -> None:
         """Remember what an image's name was resolved to."""
-        with self._lock, self._write():
-            self._images[pod, image] = entry
-            self._db.execute(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)",
-                (pod, image, entry.build, entry.digest, entry.image_id),
-            )
+        with self._lock:
+            if pod not in self._pods:
+                return
+            with self._write():
+                self._images[pod, image] = entry
+                row = (pod, image, entry.build, entry.digest, entry.image_id)
+                self._db.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", row)
 
     def number(self, name: str, *, at_least: int = 0) -> int:
         """The next number of a sequence: greater than any given before, by this process or one before it.

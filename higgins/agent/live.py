@@ -5,12 +5,14 @@ A small WSGI application on cheroot. Questions go to the engine as they are; not
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hmac
 import io
 import logging
 import os
+import socket
 import threading
 import time
 import urllib.parse
@@ -36,6 +38,7 @@ MOST_BODY_BYTES = 1 << 20
 SAMPLE_S = 0.2
 OLDEST_SAMPLE_S = 60.0
 THREADS = 8
+SOCKET_TIMEOUT_S = 60
 Body = TypeVar("Body")
 Ability = TypeVar("Ability")
 
@@ -167,6 +170,8 @@ class LiveServer:
             bind = (parts.hostname or "", parts.port or 443)
         self._server = wsgi.Server(bind, self._application, numthreads=THREADS, max=THREADS * 4, server_name="higgins")
         self._server.max_request_body_size = 0
+        self._server.timeout = SOCKET_TIMEOUT_S
+        self._server.shutdown_timeout = 1
         if tls is not None and self._path is None:
             self._server.ssl_adapter = BuiltinSSLAdapter(tls.certificate, tls.key)
         self._thread: threading.Thread | None = None
@@ -188,9 +193,19 @@ class LiveServer:
     def stop(self) -> None:
         """Stop listening; questions in hand are broken off after a while."""
         if self._thread is not None:
-            self._server.stop()
+            stopping = threading.Thread(target=self._server.stop, name="live stops", daemon=True)
+            stopping.start()
+            while stopping.is_alive():
+                self._touch()
+                stopping.join(0.02)
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+    def _touch(self) -> None:
+        # A connection wakes the serving thread, which else sees only after a while that it must stop.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+            if self._path is not None:
+                sock.connect(str(self._path))
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:

@@ -95,32 +95,32 @@ class Loop:
         """Take assignments from the controller; when they are ``full``, what is neither among them nor ``held`` is nobody's."""
         wants = tuple(wants)
         with self._lock:
-            changed = [want for want in wants if self._take(want)]
+            changed = [want for want in wants if self._is_news(want)]
+        if changed:
+            self._journal.keep(changed)
+        with self._lock:
+            for want in changed:
+                self._take(want)
             if full:
                 self._held = frozenset(held)
             kept = self._held | {want.uuid for want in wants}
             gone = sorted((set(self._pods) | self._journal.pods()) - kept) if full else []
             for uuid in gone:
                 self._pods.pop(uuid, None)
-        if changed:
-            self._journal.keep(changed)
         for uuid in gone:
             self._drop(uuid)
         for want in wants if full else changed:
             self._queue.add(want.uuid)
 
-    def _take(self, want: model.Assignment) -> bool:
+    def _is_news(self, want: model.Assignment) -> bool:
         known = self._pods.get(want.uuid)
-        if known is None:
-            self._pods[want.uuid] = _Pod(want, False)
-            return True
-        newer = known.want.generation != want.generation
-        if newer:
+        return known is None or known.remembered or known.want != want
+
+    def _take(self, want: model.Assignment) -> None:
+        known = self._pods.setdefault(want.uuid, _Pod(want, False))
+        if known.want.generation != want.generation:
             known.attempts, known.since, known.began = 0, None, {}
-        changed = newer or known.want != want or known.remembered
-        if changed:
-            known.want, known.remembered = want, False
-        return changed
+        known.want, known.remembered = want, False
 
     def _drop(self, uuid: str) -> None:
         self._executor.leave_pulls(uuid)
@@ -171,7 +171,7 @@ class Loop:
             )
             if last.phase is not Phase.GONE:
                 text = f"The container engine of the host does not answer: {reason}"
-                self._reporter.pod(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=text))
+                self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=text))
 
     def look_after(self, uuid: str) -> None:
         """Bring one pod as near to what is wanted as can be now, and report it."""
@@ -290,7 +290,12 @@ class Loop:
     def _say(
         self, want: model.Assignment, have: Have, observed: int, *, phase: Phase | None = None, reason: str = ""
     ) -> None:
-        self._reporter.pod(want.uuid, status_of(want, have, observed_generation=observed, phase=phase, reason=reason))
+        self._tell(want.uuid, status_of(want, have, observed_generation=observed, phase=phase, reason=reason))
+
+    def _tell(self, uuid: str, status: model.PodStatus) -> None:
+        with self._lock:
+            if uuid in self._pods:
+                self._reporter.pod(uuid, status)
 
     def _preparing(self, pod: _Pod, want: model.Assignment, have: Have) -> None:
         """An image is being pulled: say so once it takes long enough to be seen."""
@@ -327,7 +332,7 @@ class Loop:
         )
         if failed:
             last = dataclasses.replace(last, phase=Phase.FAILED, reason=entry.failed_reason)
-        self._reporter.pod(want.uuid, last)
+        self._tell(want.uuid, last)
 
     def _fail(self, pod: _Pod, want: model.Assignment, error: errors.HigginsError) -> None:
         reason = error.message or "It failed without saying why; see the agent's log."

@@ -193,6 +193,9 @@ class Observer:
         entry = self._journal.container(want.uuid, uuid)
         if facts is None:
             return entry
+        if entry == ContainerEntry(uuid=uuid, pod=want.uuid) and (facts.state in ALIVE or facts.started_at):
+            # It was started, yet no intent of it is known: the journal is new. Not to start it twice, this run counts as had.
+            entry = dataclasses.replace(entry, run=want.run, boot=self.boot)
         entry = dataclasses.replace(entry, build=facts.build)
         if entry.intent_run > entry.run and _start_happened(entry, facts):
             entry = dataclasses.replace(entry, run=entry.intent_run)

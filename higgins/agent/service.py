@@ -32,6 +32,7 @@ from higgins.engine.api import CanProbe, Engine
 from higgins.wire.contract import Assignments, Hello, PodReport, Report, ReportAnswer, Welcome
 
 LOG = logging.getLogger(__name__)
+FRESH_HOST_PAUSE_S = 0.25
 
 
 class Wire(Protocol):
@@ -111,6 +112,8 @@ class Agent:
         self._stopping = threading.Event()
         self._greet = threading.Event()
         self._greet.set()
+        self._hello_lock = threading.Lock()
+        self._all_anew = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -169,7 +172,12 @@ class Agent:
             self._loop.taken(pod.uuid, pod.status)
 
     def _say_hello_again(self) -> None:
+        # At once, for the thread that asks for assignments may wait for long.
         self._greet.set()
+        try:
+            self._hello()
+        except errors.HigginsError as error:
+            LOG.warning("The controller must be greeted again and does not answer: %s", error.message)
 
     def _follow_engine(self) -> None:
         failures = 0
@@ -214,6 +222,8 @@ class Agent:
             try:
                 if self._greet.is_set():
                     self._hello()
+                if self._all_anew.is_set():
+                    self._all_anew.clear()
                     since = 0
                 if time.monotonic() - full_at > self._timings.resync_s:
                     since = 0
@@ -223,8 +233,8 @@ class Agent:
                 self._assign(answer)
                 idle = answer.revision == since and not answer.pods and time.monotonic() - asked_at < 0.05
                 since, failures = answer.revision, 0
-                if idle:
-                    self._stopping.wait(self._timings.reconnect_most_s)
+                if idle:  # revision 0: nothing was ever wished here, and 0 is answered at once
+                    self._stopping.wait(min(self._timings.reconnect_most_s, FRESH_HOST_PAUSE_S))
             except errors.Conflict:
                 self._greet.set()
                 failures += 1
@@ -243,11 +253,18 @@ class Agent:
         self._pause(failures)
 
     def _hello(self) -> None:
+        with self._hello_lock:
+            if not self._greet.is_set():
+                return
+            self._greet_now()
+
+    def _greet_now(self) -> None:
         facts = self._inventory.ask()
         welcome = self._wire.hello(Hello(facts=facts, live_address=self._live_address, live_token=self._live_token))
         self._inventory.told(facts)
         self._least_number = welcome.report_number
         self._greet.clear()
+        self._all_anew.set()
         self._reporter.everything()
         LOG.info("The controller knows this host as %s", welcome.host_uuid)
 

@@ -25,10 +25,12 @@ class Files:
 
     def written(self, pod: str) -> frozenset[str]:
         """The containers of a pod whose files are there."""
-        try:
-            return frozenset(name for name in os.listdir(self._root / pod) if not name.endswith(".part"))
-        except FileNotFoundError:
-            return frozenset()
+        with _translated():
+            try:
+                names = os.listdir(self._root / pod)
+            except FileNotFoundError:
+                return frozenset()
+        return frozenset(name for name in names if not name.endswith(".part"))
 
     def pods(self) -> tuple[str, ...]:
         """Pods of which a folder is there."""

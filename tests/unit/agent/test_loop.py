@@ -1,8 +1,9 @@
 """The whole agent with real threads, the fake engine and a small controller: what a user would see, and what it cost."""
 
 import dataclasses
+import pathlib
 
-from conftest import QUICK
+from agent_house import QUICK
 from controller_double import assignment, container, until
 
 from higgins.core import model
@@ -156,11 +157,11 @@ def test_files_and_volumes(house):
     house.controller.wish(assignment("c1", container("c1", mounts=mounts), volumes=(grant,)))
     house.controller.wait_for("c1", Phase.RUNNING)
     file, data = house.store.get("c1").creation.binds
-    assert open(file.source, "rb").read() == b"hello"
+    assert pathlib.Path(file.source).read_bytes() == b"hello"
     assert (data.source, data.read_only) == ("higgins-v1", True)
     house.controller.change("c1", build=2, run=2, wish=Wish.REBUILD)
     house.controller.wait_for("c1", Phase.RUNNING)
-    assert open(file.source, "rb").read() == b"hello"
+    assert pathlib.Path(file.source).read_bytes() == b"hello"
     house.controller.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
     assert list(house.engine.volumes()) == []

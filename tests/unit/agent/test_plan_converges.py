@@ -111,7 +111,7 @@ def cases(draw):
     return want, have
 
 
-def apply(step: Step, have: Have, want: model.Assignment) -> Have:
+def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
     """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
     new = dataclasses.replace
     found = have.containers.get(step.target)
@@ -139,7 +139,6 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:
             made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
             assert made.image not in have.absent
             assert made.pull_policy is PullPolicy.IF_NOT_PRESENT or made.image in have.resolved
-            assert {"v1": "own", "v2": "lent"}.items() & {("v1", "own"), ("v2", "lent")}
             for mount in made.mounts:
                 assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
                 assert step.target in have.files or mount.kind == "volume"
@@ -210,7 +209,7 @@ def meets(want: model.Assignment, have: Have) -> bool:
     return all(have.state(each.uuid) is not R for each in want.spec.init_containers) or want.desired is Desired.CREATED
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(cases(), st.integers(0, 25))
 def test_converges_and_then_stays(case, crash_after):
     want, have = case
@@ -232,7 +231,7 @@ def test_converges_and_then_stays(case, crash_after):
     assert meets(want, have), have
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_a_run_that_was_had_is_not_had_again(case):
     want, have = case
@@ -241,7 +240,7 @@ def test_a_run_that_was_had_is_not_had_again(case):
             assert have.runs.get(step.target, 0) < want.run
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_nothing_fails_that_nobody_else_broke(case):
     want, have = case
