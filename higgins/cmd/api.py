@@ -30,8 +30,9 @@ from higgins.control.quotas import Quotas
 from higgins.control.registries import Registries
 from higgins.control.service import Control
 from higgins.policy.enforce import Policy
-from higgins.store import gauges, installation
+from higgins.store.records import installation
 from higgins.store.session import Database
+from higgins.store.upkeep import gauges
 from higgins.wire import hints
 
 LOG = logging.getLogger(__name__)

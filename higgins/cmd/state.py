@@ -18,7 +18,8 @@ from pathlib import Path
 import yaml
 
 from higgins.api.identity import users
-from higgins.store import hosts, installation, migrate, seal, session
+from higgins.store import hosts, migrate, seal, session
+from higgins.store.records import installation
 
 ENGINE_FILE = "engine.name"
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes, unix(7)

@@ -8,10 +8,11 @@ from higgins.control.means import Means
 from higgins.core import names
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import NotFound
-from higgins.store import actions, events, pods
+from higgins.store import actions, pods
 from higgins.store.actions import Action
-from higgins.store.events import Event
 from higgins.store.page import Page
+from higgins.store.records import events
+from higgins.store.records.events import Event
 from higgins.store.session import Transaction
 
 _RULE = "container:actions"

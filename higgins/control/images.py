@@ -11,9 +11,10 @@ from higgins.core import names, reference
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Conflict, Invalid, NotFound
 from higgins.core.phase import PullPolicy
-from higgins.store import hosts, images, pods
-from higgins.store.images import Image
+from higgins.store import hosts, pods
 from higgins.store.page import Page
+from higgins.store.records import images
+from higgins.store.records.images import Image
 from higgins.store.session import Transaction
 
 

@@ -9,8 +9,8 @@ from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import HigginsError, Invalid, NotFound, Unsupported
 from higgins.core.model import NetworkWish
-from higgins.store import networks
-from higgins.store.networks import Network
+from higgins.store.records import networks
+from higgins.store.records.networks import Network
 
 BRIDGE = "bridge"
 """The name of the embedded network, which is the engine's own."""

@@ -10,9 +10,9 @@ from higgins.control.requests import NewRegistry, RegistryChange
 from higgins.core import names, reference
 from higgins.core.caller import Caller
 from higgins.core.errors import Invalid
-from higgins.store import registries
 from higgins.store.page import Page
-from higgins.store.registries import Registry
+from higgins.store.records import registries
+from higgins.store.records.registries import Registry
 from higgins.store.session import Transaction
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 
-from higgins.store import idempotency
 from higgins.store.hosts import DOWN_AFTER_S
-from higgins.store.loops import housekeeping
+from higgins.store.records import idempotency
 from higgins.store.session import Database
+from higgins.store.upkeep import housekeeping
 from higgins.wire.hints import Hints
 from higgins.wire.pulse import Pulse
 

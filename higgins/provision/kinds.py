@@ -7,8 +7,8 @@ from typing import Protocol
 
 from higgins.core import errors
 from higgins.provision.plan import Want
-from higgins.store import volumes
 from higgins.store.pods import Pod
+from higgins.store.records import volumes
 from higgins.store.session import Database
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from higgins.core import errors
 from higgins.provision.kinds import Kind
 from higgins.provision.plan import Have, Step
-from higgins.store import ledger
+from higgins.store.loops import ledger
 from higgins.store.pods import Pod
 from higgins.store.session import Database
 

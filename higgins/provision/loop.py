@@ -15,8 +15,7 @@ from higgins.core import errors
 from higgins.provision import kinds as kinds_of
 from higgins.provision.ledger import Executor, haves
 from higgins.provision.plan import Want, plan
-from higgins.store import ledger
-from higgins.store.loops import provisioning
+from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.provisioning import Standing
 from higgins.store.pods import Pod
 from higgins.store.session import Database

@@ -11,12 +11,12 @@ from higgins.core.model import ContainerSpec
 from higgins.scheduler import claims
 from higgins.scheduler.choose import Ask, Option, Refused, choose
 from higgins.store import hosts as host_rows
-from higgins.store import volumes
 from higgins.store.claims import Ratios
 from higgins.store.hosts import Host
 from higgins.store.loops import scheduling
 from higgins.store.loops.scheduling import Placement
 from higgins.store.pods import Pod
+from higgins.store.records import volumes
 from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.pulse import Pulse

@@ -12,7 +12,7 @@ from higgins.api.schema import container, operators
 from higgins.api.schema.operators import IMAGE, IMAGE_SEARCH
 from higgins.api.view import operators as view
 from higgins.api.view.containers import links
-from higgins.store.images import Image
+from higgins.store.records.images import Image
 
 
 def _one(call: Call, row: Image) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from higgins.api.schema.table import Version
 from higgins.api.view import operators as view
 from higgins.api.view.containers import links
 from higgins.control.requests import NewRegistry, RegistryChange
-from higgins.store.registries import Registry
+from higgins.store.records.registries import Registry
 
 _FIELDS = ("domain", "name", "username", "password")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from higgins.api.view import times
 from higgins.store.actions import Action
-from higgins.store.events import Event
+from higgins.store.records.events import Event
 
 
 def action(row: Action) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from higgins.control.images import FoundImage
 from higgins.control.quotas import Limits, Usage
 from higgins.core import model
 from higgins.store.hosts import Host
-from higgins.store.images import Image
-from higgins.store.networks import Network
-from higgins.store.registries import Registry
+from higgins.store.records.images import Image
+from higgins.store.records.networks import Network
+from higgins.store.records.registries import Registry
 
 BINARY = "zun-compute"
 _UNKNOWN = model.HostFacts(hostname="", engine="", engine_version="", engine_up=False)

@@ -13,8 +13,9 @@ from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Unsupported
 from higgins.core.model import PodSpec
 from higgins.core.phase import Phase, Wish
-from higgins.store import hosts, pods, quotas, registries
+from higgins.store import hosts, pods, quotas
 from higgins.store.pods import Pod
+from higgins.store.records import registries
 from higgins.store.session import Transaction
 
 

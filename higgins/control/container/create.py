@@ -15,8 +15,9 @@ from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Conflict, NotFound
 from higgins.core.model import Mount, NetworkWish, PodSpec
 from higgins.core.phase import Desired, Wish
-from higgins.store import actions, hosts, idempotency, pods, quotas, registries, volumes
+from higgins.store import actions, hosts, pods, quotas
 from higgins.store.pods import NewPod, Pod
+from higgins.store.records import idempotency, registries, volumes
 from higgins.store.session import Transaction
 
 

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from higgins.core import errors
 from higgins.core.phase import Desired
-from higgins.store import actions, claims, pods, volumes
+from higgins.store import actions, claims, pods
 from higgins.store.pods import Pod
+from higgins.store.records import volumes
 from higgins.store.session import Transaction
 from higgins.store.tables import pods as table
 

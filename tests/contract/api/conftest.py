@@ -33,7 +33,9 @@ from higgins.core import model
 from higgins.core.caller import Scope
 from higgins.core.phase import EngineState, Phase
 from higgins.policy.enforce import Policy
-from higgins.store import hosts, installation, migrate, pods, reports, session, tables
+from higgins.store import hosts, migrate, pods, session, tables
+from higgins.store.agents import reports
+from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.wire import contract
 

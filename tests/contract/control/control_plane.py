@@ -21,9 +21,11 @@ from higgins.core import errors, model
 from higgins.core.caller import Caller, Scope
 from higgins.core.phase import EngineState, Phase
 from higgins.policy.enforce import Policy
-from higgins.store import claims, hosts, installation, migrate, pods, reports
+from higgins.store import claims, hosts, migrate, pods
+from higgins.store.agents import reports
 from higgins.store.loops import provisioning, scheduling
 from higgins.store.pods import Pod
+from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import contract

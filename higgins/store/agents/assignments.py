@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from higgins.core import model
 from higgins.core.phase import Desired
-from higgins.store import images, pods, registries, volumes
+from higgins.store import pods
 from higgins.store.pods import Pod
+from higgins.store.records import images, registries, volumes
 from higgins.store.seal import Sealer
 from higgins.store.session import Transaction
 from higgins.store.tables import hosts

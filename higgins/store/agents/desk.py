@@ -9,7 +9,8 @@ import hmac
 from collections.abc import Collection, Mapping
 
 from higgins.core import errors, model
-from higgins.store import assignments, hosts, reports
+from higgins.store import hosts
+from higgins.store.agents import assignments, reports
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from higgins.core import model
 from higgins.core.phase import Phase
-from higgins.store import actions, events
+from higgins.store import actions
 from higgins.store.hosts import facts_columns
+from higgins.store.records import events
 from higgins.store.session import Transaction
 from higgins.store.tables import actions as actions_table
 from higgins.store.tables import hosts, images, pods

@@ -1,0 +1,1 @@
+"""Tables that nothing is decided on: each module reads and writes one of them."""

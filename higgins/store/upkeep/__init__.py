@@ -1,0 +1,1 @@
+"""What keeps the database in order and tells how it is: old history, sums counted again, gauges."""
