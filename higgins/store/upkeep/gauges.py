@@ -22,7 +22,8 @@ class Gauges:
 def count(tx: Transaction, down_after_s: float) -> Gauges:
     """The counts now."""
     phase = sa.func.coalesce(pods.c.phase, "pending")
-    by_phase = {(str(row[0]),): float(row[1]) for row in tx.rows(sa.select(phase, sa.func.count()).group_by(phase))}
+    counts = tx.rows(sa.select(phase, sa.func.count()).group_by(phase))
+    by_phase: dict[tuple[str, ...], float] = {(str(row[0]),): float(row[1]) for row in counts}
     alive_since = tx.now - datetime.timedelta(seconds=down_after_s)
     up = sa.and_(hosts.c.last_seen_at >= alive_since, hosts.c.forced_down.is_(sa.false()))
     row = tx.row(

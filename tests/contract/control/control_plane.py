@@ -1,4 +1,4 @@
-"""The use cases over a real SQLite store, with the scheduler, provisioning and a host's agent played by hand."""
+"""The use cases over a real SQLite store, with the real scheduler and provisioning, run by hand; only the hosts' agents are doubles."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from higgins.core import errors, model
 from higgins.core.caller import Caller, Scope
 from higgins.core.phase import EngineState, Phase
 from higgins.policy.enforce import Policy
-from higgins.store import claims, hosts, migrate, pods
+from higgins.store import hosts, migrate, pods
 from higgins.store.agents import reports
-from higgins.store.loops import provisioning, scheduling
 from higgins.store.pods import Pod
 from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import contract
+from higgins.wire.hints import LocalHints
 
 HOSTNAME = "host-1"
 FACTS = model.HostFacts(
@@ -113,6 +113,8 @@ class ControlPlane:
             installation=installed,
             settings=Settings(**settings),
         )
+        self.scheduler = Scheduler(self.db, LocalHints(), first_host_s=0.0, hosts_kept_s=0.0)
+        self.provisioner = Provisioner(self.db, LocalHints(), [Volumes(self.db)])
         self.control = build(self.means, self.agent)
         self.numbers = itertools.count(1)
         self.host_id = self.add_host(HOSTNAME)
@@ -130,21 +132,16 @@ class ControlPlane:
         return self.control.containers.create(who or caller(), NewContainer(**({"image": "busybox"} | fields)), run=run)
 
     def place(self) -> None:
-        """The scheduler and provisioning give every waiting pod to the first host."""
-        with self.db.write() as tx:
-            waiting, _ = scheduling.waiting(tx)
-            placements = [scheduling.Placement(pod, self.host_id) for pod in waiting]
-            if placements:
-                scheduling.place(
-                    tx, placements, claims.Ratios(), heard_after=self.time - datetime.timedelta(seconds=60)
-                )
-            provisioning.done(tx, provisioning.due(tx))
+        """The scheduler and provisioning see to every pod that waits."""
+        self.scheduler.run_once()
+        self.provisioner.make_once()
 
     def report(
         self, pod: Pod, phase: Phase, *, settled: bool = True, run: int | None = None, reason: str = "", events=()
     ) -> Pod:
         """The host says how a pod is; by default its newest wish is dealt with."""
         now = self.row(pod.uuid)
+        assert now.host_id is not None
         status = model.PodStatus(
             phase=phase,
             observed_generation=now.generation if settled else now.observed_generation,
@@ -156,7 +153,7 @@ class ControlPlane:
             number=next(self.numbers), pods=(contract.PodReport(uuid=pod.uuid, status=status),), events=tuple(events)
         )
         with self.db.write() as tx:
-            assert reports.take(tx, self.host_id, report)
+            assert reports.take(tx, now.host_id, report)
         return self.row(pod.uuid)
 
     def made(self, who: Caller | None = None, *, phase: Phase = Phase.RUNNING, **fields: object) -> Pod:
@@ -167,9 +164,7 @@ class ControlPlane:
 
     def sweep(self) -> None:
         """Provisioning takes back what is over."""
-        with self.db.write() as tx:
-            for over in provisioning.over(tx):
-                provisioning.remove(tx, over.pod)
+        self.provisioner.take_back_once()
 
     def row(self, pod_uuid: str) -> Pod:
         with self.db.read() as tx:
