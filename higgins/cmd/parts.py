@@ -12,6 +12,7 @@ from oslo_log import log
 
 from higgins.conf import load
 from higgins.control.settings import Settings
+from higgins.core.phase import PullPolicy
 from higgins.store import seal, session
 from higgins.wire import contract
 from higgins.wire.client import LiveClient
@@ -51,6 +52,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         maximum_memory_mib=conf.compute.maximum_memory_mib,
         minimum_disk_gib=conf.compute.minimum_disk_gib,
         maximum_disk_gib=conf.compute.maximum_disk_gib,
+        default_pull_policy=PullPolicy(conf.compute.default_image_pull_policy),
         unique_name_scope=conf.compute.unique_container_name_scope,
         quota_containers=conf.quota.containers,
         quota_memory_mib=conf.quota.memory,

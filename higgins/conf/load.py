@@ -22,16 +22,26 @@ def load(
 
     Without ``--config-file`` in ``args`` and without ``files``, the file that HIGGINS_CONFIG_FILE names is read, else oslo.config's usual places.
     """
+    conf = prepared(cli)
+    conf(list(args), project="higgins", prog=program, default_config_files=list(files) or default_files())
+    return conf
+
+
+def prepared(cli: Sequence[cfg.Opt] = ()) -> cfg.ConfigOpts:
+    """An object that knows every option and has read nothing yet."""
     conf = cfg.ConfigOpts()
     for group, options in list_opts():
         conf.register_opts(options, group=None if group == "DEFAULT" else group)
     if cli:
         conf.register_cli_opts(cli)
     log.register_options(conf)
-    named = os.environ.get(FILE_VARIABLE)
-    default_files = list(files) or ([named] if named else None)
-    conf(list(args), project="higgins", prog=program, default_config_files=default_files)
     return conf
+
+
+def default_files() -> list[str] | None:
+    """The files that HIGGINS_CONFIG_FILE names (separated as in PATH); None for oslo.config's usual places."""
+    named = os.environ.get(FILE_VARIABLE)
+    return named.split(os.pathsep) if named else None
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

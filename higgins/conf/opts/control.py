@@ -64,6 +64,16 @@ COMPUTE = [
         "default_pids_limit", default=2048, min=0, help="Processes of a container that names no limit; 0 is none."
     ),
     cfg.StrOpt(
+        "default_image_pull_policy",
+        default="ifnotpresent",
+        choices=[
+            ("ifnotpresent", "only when the host has no image of that name"),
+            ("always", "at each create, so that nobody runs an image that another project's credentials fetched"),
+            ("never", "only images that hosts have"),
+        ],
+        help="When a host asks the registry for an image, for a container that does not say.",
+    ),
+    cfg.StrOpt(
         "unique_container_name_scope",
         default="",
         choices=[("", "names need not be unique"), ("project", "within a project"), ("global", "everywhere")],

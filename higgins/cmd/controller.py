@@ -1,0 +1,104 @@
+"""``higgins-controller``: scheduler, provisioning, housekeeping and the agents' endpoint. Any number may run; none leads."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from oslo_config import cfg
+
+from higgins.cmd import parts
+from higgins.cmd.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.conf import load
+from higgins.core import errors
+from higgins.provision.housekeeping import Housekeeper
+from higgins.provision.kinds import Volumes
+from higgins.provision.loop import Provisioner
+from higgins.scheduler.loop import Scheduler
+from higgins.store.agents.desk import Desk
+from higgins.store.claims import Ratios
+from higgins.wire import hints
+from higgins.wire.server import Server
+
+LOG = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something that runs on threads of its own between ``start`` and ``stop``."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self) -> None:
+        """End."""
+        ...
+
+
+def main() -> int:
+    """Run every part until told to stop."""
+    die_with_supervisor()
+    conf = load.load("higgins-controller", sys.argv[1:])
+    parts.set_up_logging(conf)
+    block_stop_signals()
+    running: list[Part] = []
+    try:
+        for part in build(conf):
+            part.start()
+            running.append(part)
+        LOG.info("The controller answers agents at %s", load.wire_address(conf))
+        wait_for_stop()
+    except (errors.HigginsError, OSError) as error:
+        LOG.error("The controller cannot start: %s", error)
+        return 1
+    finally:
+        for part in reversed(running):
+            part.stop()
+    return 0
+
+
+def build(conf: cfg.ConfigOpts) -> list[Part]:
+    """The controller's parts, in the order in which they start."""
+    database = parts.open_database(conf)
+    sealer = parts.open_sealer(conf)
+    local = hints.LocalHints()
+    chosen = conf.scheduler
+    return [
+        Scheduler(
+            database,
+            local,
+            ratios=Ratios(
+                cpu=chosen.cpu_allocation_ratio,
+                memory=chosen.ram_allocation_ratio,
+                disk=chosen.disk_allocation_ratio,
+            ),
+            interval_s=chosen.poll_s,
+            down_after_s=chosen.host_down_after_s,
+            first_host_s=chosen.no_host_deadline_s,
+        ),
+        Provisioner(database, local, [Volumes(database)], interval_s=chosen.poll_s),
+        Housekeeper(
+            database,
+            local,
+            history_days=conf.housekeeping.history_days,
+            idempotency_hours=conf.housekeeping.idempotency_hours,
+            down_after_s=chosen.host_down_after_s,
+        ),
+        Server(Desk(database, sealer), local, load.wire_address(conf), tls=_tls(conf)),
+        hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
+    ]
+
+
+def _tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
+    if not conf.wire.ssl_cert_file:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(conf.wire.ssl_cert_file, conf.wire.ssl_key_file)
+    return context
+
+
+if __name__ == "__main__":
+    sys.exit(main())
