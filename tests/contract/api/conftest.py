@@ -46,6 +46,7 @@ PERSONAS = {
     "admin": {"X-User-Id": "u-admin", "X-Project-Id": "p0", "X-Roles": "admin,manager,member,reader"},
     "service": {"X-User-Id": "u-service", "X-Project-Id": "services", "X-Roles": "service"},
     "stranger": {"X-User-Id": "u-stranger", "X-Project-Id": "p2", "X-Roles": "member,reader"},
+    "nobody": {},
     "roleless": {"X-User-Id": "u-none", "X-Project-Id": "p1", "X-Roles": "custom"},
 }
 STAT = contract.PathStatAnswer(name="etc", size=4096, mode=0o755, mtime="2026-01-01T00:00:00Z")
