@@ -5,6 +5,7 @@
 #   start_podman STATE_DIR SOCKET [private]      a service of our own; storage is the user's, or all below STATE_DIR when private
 #   start_docker STATE_DIR SOCKET [private]      a daemon of our own (root only), everything below STATE_DIR
 #   start_registry STATE_DIR ADDRESS [HTPASSWD] [PID]   a registry, in the network namespace of process PID when given
+#   registry_answers ADDRESS                     whether a registry is there
 #   make_busybox_image podman|docker SOCKET      docker.io/library/busybox:latest from Debian's package; nothing when it is there
 #   stop_engine PIDFILE                          ends what one of the above started; nothing when it has ended
 #   wipe_engine STATE_DIR                        stops what STATE_DIR started, ends its containers, removes its files
@@ -223,6 +224,15 @@ start_docker() {
     rm -f "$socket"
     _engine_launch "$state/docker.pid" "$state/docker.log" "${prefix[@]}" -- dockerd --config-file "$dir/daemon.json"
     _engine_wait dockerd "$state/docker.pid" "$state/docker.log" "$socket"
+}
+
+registry_answers() { # HOST:PORT
+    python3 - "$1" 2>/dev/null <<'PYTHON'
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], timeout=3)
+connection.request("GET", "/v2/")
+sys.exit(connection.getresponse().status not in (200, 401))
+PYTHON
 }
 
 start_registry() {

@@ -6,7 +6,7 @@ several). Its query sets what every call takes, in seconds: ``create_s``, ``star
 health checks somebody else must run.
 
 A container's command is played by a tiny shell (``echo``, ``sleep``, ``exit``, ``true``, ``false``, ``cat``, ``env``,
-``hostname``, ``pwd``); without a command, or with one that it does not know, a container runs until it is stopped.
+``hostname``, ``pwd``, ``trap 'exit 0' TERM``); without a command, or with one that it does not know, a container runs until it is stopped.
 The container's environment then overrides:
 
 * ``FAKE_RUN_FOR_S`` ends it by itself after so long, ``FAKE_EXIT_CODE`` with that code, ``FAKE_OOM=1`` as killed for memory.

@@ -81,7 +81,7 @@ def begin(record: Record, now: float) -> None:
     record.state, record.started_at = EngineState.RUNNING, now
     record.ends_at = None if run_for_s is None else now + run_for_s
     record.paused_at = record.finished_at = record.exit_code = record.restarts_at = None
-    record.oom_killed, record.end_error = False, ""
+    record.oom_killed, record.end_error, record.traps = False, "", scene.traps
     record.output.extend((now, stream, text) for stream, text in scene.output)
     record.planned_code = 137 if _wants_oom(record) else int(spec.environment.get("FAKE_EXIT_CODE", scene.exit_code))
 
@@ -124,6 +124,8 @@ def code_of(record: Record, signal: str) -> int | None:
     number = int(name) if name.isdigit() else SIGNALS.get(name)
     if number is None:
         raise errors.Invalid(f"There is no signal called '{signal}'. Use a name such as TERM or a number.")
+    if name in record.traps:
+        return record.traps[name]
     ignored = record.creation.spec.environment.get("FAKE_IGNORE_TERM") == "1" and number != SIGNALS["KILL"]
     harmless = number in [SIGNALS[each] for each in HARMLESS]
     return None if ignored or harmless else 128 + number

@@ -19,6 +19,7 @@ class Scene:
     run_for_s: float | None = 0.0
     exit_code: int = 0
     ended: bool = False
+    traps: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def play(command: tuple[str, ...], scene: Scene) -> Scene:
@@ -107,10 +108,17 @@ def _pwd(words: tuple[str, ...], scene: Scene) -> str:
     return scene.workdir + "\n"
 
 
+def _trap(words: tuple[str, ...], scene: Scene) -> str:
+    action, *signals = words
+    scene.traps.update({name: int(action.partition("exit")[2] or 0) for name in signals})
+    return ""
+
+
 _PROGRAMS: dict[str, Callable[[tuple[str, ...], Scene], str]] = {
     "echo": _echo,
     "sleep": _sleep,
     "exit": _exit,
+    "trap": _trap,
     "true": _true,
     "false": _false,
     "cat": _cat,

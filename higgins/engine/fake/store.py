@@ -36,6 +36,7 @@ class Record:
     end_error: str = ""
     oom_killed: bool = False
     planned_code: int = 0
+    traps: dict[str, int] = dataclasses.field(default_factory=dict)
     restarts: int = 0
     restarts_at: float | None = None
     cpus: float | None = None
