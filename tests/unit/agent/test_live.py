@@ -1,0 +1,149 @@
+"""Live questions over the real live server and its client, answered by the fake engine."""
+
+import io
+import socket
+import stat
+import tarfile
+
+import pytest
+from controller_double import assignment, container, until
+
+from higgins.core import errors
+from higgins.core.phase import Desired, Phase, Wish
+from higgins.wire import contract
+from higgins.wire.client import LiveClient, WireClient
+
+
+@pytest.fixture
+def live(house):
+    house.start()
+    house.controller.wish(assignment("c1", container("c1", environment={"FAKE_LOG": "hello"}, memory_mib=64)))
+    house.controller.wait_for("c1", Phase.RUNNING)
+    client = LiveClient(house.live, "live-token")
+    yield client
+    client.close()
+
+
+def tar_of(**files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_logs_exec_top_and_stats(live):
+    assert live.ask("c1", "c1", "logs", contract.LogsQuestion(), contract.TextAnswer).text == "hello\n"
+    done = live.ask("c1", "c1", "exec", contract.ExecQuestion(command=("echo", "hi")), contract.ExecAnswer)
+    assert (done.output, done.exit_code) == ("hi\n", 0)
+    assert live.ask("c1", "c1", "top", contract.TopQuestion(), contract.TopAnswer).titles == ("PID", "USER", "COMMAND")
+    used = live.ask("c1", "c1", "stats", contract.Nothing(), contract.StatsAnswer)
+    assert used.memory_limit_bytes == 64 << 20
+    assert 0 < used.cpu_percent < 100
+
+
+def test_a_command_that_takes_too_long(live):
+    question = contract.ExecQuestion(command=("sleep", "9"), timeout_s=0.05)
+    with pytest.raises(errors.Timeout, match="was killed"):
+        live.ask("c1", "c1", "exec", question, contract.ExecAnswer)
+
+
+def test_a_signal_ends_it(live, house):
+    live.ask("c1", "c1", "signal", contract.SignalQuestion(signal="SIGINT"), contract.Nothing)
+    assert house.controller.wait_for("c1", Phase.STOPPED).containers[0].exit_code == 130
+    with pytest.raises(errors.Conflict):
+        live.ask("c1", "c1", "signal", contract.SignalQuestion(signal="SIGINT"), contract.Nothing)
+
+
+def test_terminal_and_commit(live):
+    with pytest.raises(errors.Conflict, match="tty"):
+        live.ask("c1", "c1", "resize_terminal", contract.TerminalQuestion(height=1, width=1), contract.Nothing)
+    question = contract.CommitQuestion(repository="mine", tag="1")
+    assert live.ask("c1", "c1", "commit", question, contract.CommitAnswer).digest.startswith("sha256:")
+
+
+def test_files_both_ways(live):
+    big = bytes(300_000)
+    tar = tar_of(a=b"one", b=big)
+    live.put_archive("c1", "c1", "/tmp", (tar[at : at + 7000] for at in range(0, len(tar), 7000)))
+    with live.get_archive("c1", "c1", "/tmp/a") as (found, chunks):
+        assert (found.name, found.size) == ("a", 3)
+        got = io.BytesIO(b"".join(chunks))
+    with tarfile.open(fileobj=got) as archive:
+        assert archive.extractfile("a").read() == b"one"
+
+
+def test_files_to_and_from_where_nothing_is(live):
+    with pytest.raises(errors.NotFound), live.get_archive("c1", "c1", "/no/such"):
+        pass
+    with pytest.raises(errors.NotFound):
+        live.put_archive("c1", "c1", "/no/such", iter([tar_of(a=bytes(2_000_000))]))
+
+
+def test_who_may_ask(live, house):
+    stranger = LiveClient(house.live, "guess")
+    with pytest.raises(errors.Unauthorized):
+        stranger.ask("c1", "c1", "stats", contract.Nothing(), contract.StatsAnswer)
+    stranger.close()
+    mode = (house.root / "live").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_what_is_not_here(live):
+    for pod, container_uuid in (("c1", "c9"), ("c9", "c1")):
+        with pytest.raises(errors.NotFound):
+            live.ask(pod, container_uuid, "stats", contract.Nothing(), contract.StatsAnswer)
+    with pytest.raises(errors.NotFound):
+        live.ask("c1", "c1", "riddle", contract.Nothing(), contract.Nothing)
+    with pytest.raises(errors.Invalid):
+        live.ask("c1", "c1", "exec", contract.Nothing(), contract.Nothing)
+
+
+def test_audit_and_repair(live, house):
+    assert [found.uuid for found in live.audit().containers] == ["c1"]
+    assert live.repair().containers == ()
+    lost = assignment("c2")
+    house.controller.wish(lost)
+    house.controller.wait_for("c2", Phase.RUNNING)
+    with house.agent._loop._lock:
+        del house.agent._loop._pods["c2"]
+    assert [found.uuid for found in live.repair().containers] == ["c2"]
+    assert [found.uuid for found in live.audit().containers] == ["c1"]
+
+
+def test_an_agent_that_is_not_there(tmp_path):
+    client = LiveClient(f"unix:{tmp_path}/none", "token")
+    with pytest.raises(errors.Unavailable, match="cannot be reached"):
+        client.audit()
+    with pytest.raises(errors.Invalid, match="neither"):
+        LiveClient("http://localhost:1", "token").audit()
+
+
+def test_a_controller_that_never_answers(tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "wire"))
+        silent.listen()
+        client = WireClient(f"unix:{tmp_path}/wire", "token", timeout_s=0.05)
+        with pytest.raises(errors.Timeout):
+            client.assignments(0, 0)
+
+
+def test_a_kept_connection_that_broke_is_opened_anew(house):
+    client = WireClient(house.address, "host-token")
+    house.controller.greeted = True
+    assert client.assignments(0, 0).full
+    house.close_wire()
+    house.open_wire()
+    assert client.assignments(0, 0).full
+    client.close()
+    with pytest.raises(errors.Unavailable):
+        client.assignments(0, 0)
+
+
+def test_a_stopped_agent_leaves_no_socket(live, house):
+    house.controller.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
+    house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
+    house.stop()
+    until(lambda: not (house.root / "live").exists(), "the socket to be gone")
