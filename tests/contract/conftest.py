@@ -1,0 +1,50 @@
+"""What contract tests of the store, the loops and the wire share: an empty database a test, migrated once a session."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from store_rows import Counter, Rows
+
+from higgins.store import migrate
+from higgins.store.seal import Sealer
+from higgins.store.session import Database
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def url(migrated: pathlib.Path, tmp_path: pathlib.Path) -> str:
+    path = tmp_path / "higgins.db"
+    shutil.copyfile(migrated, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def counter() -> Counter:
+    return Counter()
+
+
+@pytest.fixture
+def db(url: str, counter: Counter) -> Iterator[Database]:
+    database = Database(url, observer=counter, durable=False)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer(bytes(range(32)))
+
+
+@pytest.fixture
+def rows(db: Database, sealer: Sealer) -> Rows:
+    return Rows(db, sealer)
