@@ -35,5 +35,5 @@ service_pid() {
     local pid
     pid=$(cat "$STATE/higgins.pid" 2>/dev/null)
     case $pid in '' | *[!0-9]*) return 1 ;; esac
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'higgins' && printf '%s\n' "$pid"
+    tr "\\0" " " 2>/dev/null <"/proc/$pid/cmdline" | grep -q higgins && printf '%s\n' "$pid"
 }
