@@ -174,7 +174,10 @@ class Containers:
         return self._wishes.make(caller, ident, Wish.UPDATE, write, rule="container:rename")
 
     def update(self, caller: Caller, ident: str, change: ContainerChange) -> Pod:
-        """PATCH: quota and the host's claim take the difference in the same transaction. ``OutOfCapacity`` when the host has no room."""
+        """PATCH: quota and the host's claim take the difference in the same transaction.
+
+        ``OutOfCapacity`` when the host has no room. A change of nothing is no wish.
+        """
         return self._change(caller, ident, change, Wish.UPDATE, Action.UPDATE)
 
     def resize(self, caller: Caller, ident: str, change: ContainerChange) -> Pod:
@@ -183,6 +186,8 @@ class Containers:
 
     def _change(self, caller: Caller, ident: str, change: ContainerChange, wish: Wish, action: Action) -> Pod:
         def write(tx: Transaction, pod: Pod) -> Pod:
+            if change == ContainerChange():
+                return pod
             return changes.write(tx, pod, self._means, caller, wish, change)
 
         return self._wishes.make(caller, ident, wish, write, rule=f"container:{action}", action=action)

@@ -22,7 +22,7 @@ class Settings:
     maximum_memory_mib: int = 8192
     minimum_disk_gib: int = 1
     maximum_disk_gib: int = 160
-    default_pull_policy: PullPolicy = PullPolicy.ALWAYS
+    default_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     image_drivers: tuple[str, ...] = ("docker",)
     unique_name_scope: Literal["", "project", "global"] = ""
     quota_containers: int = 40

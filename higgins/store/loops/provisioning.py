@@ -15,6 +15,7 @@ from higgins.core import errors
 from higgins.core.phase import Desired, Phase
 from higgins.store import actions, claims, pods, quotas
 from higgins.store.pods import Pod
+from higgins.store.records import volumes
 from higgins.store.session import Row, Transaction
 from higgins.store.tables import hosts, ledger
 from higgins.store.tables import pods as table
@@ -95,4 +96,6 @@ def remove(tx: Transaction, pod: Pod) -> None:
     guard = (table.c.id == pod.id, table.c.generation == pod.generation, same_host, over_now, sa.not_(_HAS_OUTSIDE))
     if tx.change(table.delete().where(*guard)) != 1:
         raise errors.Conflict("The pod was changed while its row was taken away.")
+    if volumes.mounted_by(pod.spec):
+        volumes.delete_of(tx, pod.uuid)  # of a pod that never had a host nothing was made, so nothing was taken back
     actions.finish_gone(tx, pod.uuid, pod.observed_generation)

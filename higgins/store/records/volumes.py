@@ -98,6 +98,11 @@ def delete(tx: Transaction, uuid: str) -> None:
     tx.change(volumes.delete().where(volumes.c.uuid == uuid))
 
 
+def delete_of(tx: Transaction, pod_uuid: str) -> None:
+    """Forget the volumes that go with a pod."""
+    tx.change(volumes.delete().where(volumes.c.pod_uuid == pod_uuid))
+
+
 def mounted_by(spec: model.PodSpec) -> tuple[str, ...]:
     """The uuids of the volumes that a pod mounts, each once."""
     every = (*spec.init_containers, *spec.containers)

@@ -21,6 +21,9 @@ from higgins.core import errors, model
 from higgins.core.caller import Caller, Scope
 from higgins.core.phase import EngineState, Phase
 from higgins.policy.enforce import Policy
+from higgins.provision.kinds import Volumes
+from higgins.provision.loop import Provisioner
+from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods
 from higgins.store.agents import reports
 from higgins.store.pods import Pod
@@ -39,7 +42,7 @@ FACTS = model.HostFacts(
     cpus=4,
     memory_mib=8192,
     disk_gib=100,
-    abilities=("commit", "copy", "exec", "logs", "pause", "resize", "stats"),
+    abilities=("commit", "copy", "exec", "logs", "pause", "resize", "stats", "terminal", "volumes"),
 )
 
 

@@ -1,3 +1,5 @@
+"""Creates over the real store: what is written, what is refused and leaves nothing, and races for quota and keys."""
+
 from __future__ import annotations
 
 import pathlib
@@ -12,7 +14,8 @@ from higgins.core.caller import Scope
 from higgins.core.model import RestartPolicy
 from higgins.core.phase import Desired, Phase, PullPolicy, Wish
 from higgins.core.status import Status, derive
-from higgins.store import pods, quotas, volumes
+from higgins.store import pods, quotas
+from higgins.store.records import volumes
 
 TABLES = ("pods", "actions", "volumes", "idempotency_keys")
 
@@ -161,6 +164,38 @@ def test_volumes_are_made_on_first_use_or_go_with_the_container(plane: ControlPl
     assert data.pod_uuid is None
     by_uuid = plane.create(mounts=(MountRequest(destination="/d", source=data.uuid),))
     assert by_uuid.spec.containers[0].mounts[0].volume == data.uuid
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_deleted_container_takes_its_own_volume_with_it(plane: ControlPlane, placed: bool) -> None:
+    pod = plane.create(
+        mounts=(MountRequest(destination="/a", source="data"), MountRequest(destination="/b", size_gib=2))
+    )
+    if placed:
+        plane.place()
+    plane.control.containers.delete(caller(), pod.uuid)
+    if placed:
+        plane.report(pod, Phase.GONE)
+    plane.sweep()
+    assert [plane.count(table) for table in ("pods", "volumes", "ledger")] == [0, 1, 0]
+    with plane.db.read() as tx:
+        assert volumes.get(tx, "data", Scope("project-1")).pod_uuid is None
+
+
+def test_a_container_that_no_host_can_take_says_why(plane: ControlPlane) -> None:
+    plane.control.services.disable(caller("admin"), HOSTNAME, "zun-compute")
+    pod, who = plane.create(), caller()
+    plane.place()
+    shown = derive(plane.row(pod.uuid))
+    assert shown.status is Status.ERROR
+    assert shown.reason
+    [action] = plane.control.actions.list(who, pod.uuid)
+    assert (action.message, action.reason) == ("Error", shown.reason)
+    plane.control.services.enable(caller("admin"), HOSTNAME, "zun-compute")
+    started = plane.control.containers.start(who, pod.uuid)
+    assert derive(started).status is Status.CREATING
+    plane.place()
+    assert plane.row(pod.uuid).hostname == HOSTNAME
 
 
 def test_injected_files_are_sealed(plane: ControlPlane, tmp_path: pathlib.Path) -> None:

@@ -1,3 +1,5 @@
+"""Live questions: who may ask, when, and what the agent is asked."""
+
 from __future__ import annotations
 
 import datetime
@@ -7,7 +9,6 @@ from control_plane import ControlPlane, caller
 
 from higgins.core import errors
 from higgins.core.phase import Phase, Wish
-from higgins.store.loops import scheduling
 from higgins.wire import contract
 
 
@@ -96,7 +97,6 @@ def test_a_host_that_is_down_or_not_there_is_said(plane: ControlPlane) -> None:
         plane.control.containers.kill(caller(), pod.uuid, signal="HUP")
     assert plane.control.containers.stop(caller(), pod.uuid).wish is Wish.STOP, "a wish needs no host that is up"
     lost = plane.create()
-    with plane.db.write() as tx:
-        scheduling.give_up(tx, lost, "There are not enough hosts available.")
+    plane.place()
     with pytest.raises(errors.Conflict, match="no host"):
         live.logs(caller(), lost.uuid)

@@ -1,3 +1,5 @@
+"""Quotas, registries, networks, hosts, images and actions over the real store."""
+
 from __future__ import annotations
 
 import datetime
@@ -12,8 +14,9 @@ from higgins.core import errors
 from higgins.core.caller import Scope
 from higgins.core.model import StepEvent
 from higgins.core.phase import Phase
-from higgins.store import registries, reports
+from higgins.store.agents import reports
 from higgins.store.page import Page
+from higgins.store.records import registries
 from higgins.wire import contract
 
 ADMIN = caller("admin", project="admin")

@@ -1,3 +1,5 @@
+"""Wishes on containers over the real store: states, sizes, deletes, lists, and whose they are."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -211,9 +213,8 @@ def test_a_size_is_refused_by_quota_host_limits_and_engine(plane: ControlPlane) 
     plane.made(memory_mib=8000)
     with pytest.raises(errors.OutOfCapacity, match="host-1"):
         containers.update(caller(), pod.uuid, ContainerChange(memory_mib=8000))
-    plain = plane.add_host("plain", dataclasses.replace(FACTS, abilities=()))
-    plane.host_id = plain
-    other = plane.made()
+    plane.add_host("plain", dataclasses.replace(FACTS, abilities=()))
+    other = plane.made(caller("admin", project="project-1"), host="plain")
     with pytest.raises(errors.Unsupported, match="cannot change cpu or memory"):
         containers.resize(caller(), other.uuid, ContainerChange(cpu=2.0))
     assert usage(plane) == (3000, 512 + 8000 + 512)
@@ -245,6 +246,12 @@ def test_names_and_auto_heal_change(plane: ControlPlane) -> None:
         containers.rename(caller(), "newer", "no good")
     with pytest.raises(errors.NotFound):
         containers.get(caller(), "old")
+
+
+def test_a_change_of_nothing_is_no_wish(plane: ControlPlane) -> None:
+    pod = plane.made()
+    assert plane.control.containers.update(caller(), pod.uuid, ContainerChange()) == pod
+    assert len(plane.control.actions.list(caller(), pod.uuid)) == 1
 
 
 def test_a_rename_does_not_start_what_ended(plane: ControlPlane) -> None:

@@ -1,3 +1,5 @@
+"""Container names, signals and image names, well-formed and not."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Zun's words over every combination of inputs, and over the rows that users meet."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""Every rule for every persona, against oslo.policy itself; scopes; the operator's file."""
+
 from __future__ import annotations
 
 import pathlib
