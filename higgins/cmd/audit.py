@@ -1,0 +1,76 @@
+"""``higgins-manage audit``: compares the database with itself and with what the hosts really have, and repairs on request."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from higgins.core import errors
+from higgins.core.caller import Scope
+from higgins.core.phase import Desired, Phase
+from higgins.store import hosts, pods
+from higgins.store.hosts import Host
+from higgins.store.pods import Pod
+from higgins.store.seal import Sealer
+from higgins.store.session import Database
+from higgins.store.upkeep import audit
+from higgins.store.upkeep.audit import Finding
+from higgins.wire.client import LiveClient
+from higgins.wire.contract import AuditAnswer
+
+_ON_HOST = frozenset({Phase.CREATED, Phase.RUNNING, Phase.PAUSED, Phase.STOPPED})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """What was found, and how many of the findings were put right."""
+
+    findings: list[Finding]
+    repaired: int
+
+
+def look(database: Database, sealer: Sealer, *, repair: bool, stuck_after_s: float) -> Result:
+    """One audit of the database and of every host that answers."""
+    with database.read() as tx:
+        found = audit.findings(tx, stuck_after_s=stuck_after_s)
+        every_host = hosts.list(tx)
+        every_pod = [pod for kind in ("container", "capsule") for pod in pods.list(tx, Scope(None), kind=kind)]
+    repaired = 0
+    for host in every_host:
+        mine = [pod for pod in every_pod if pod.host_id == host.id]
+        on_host, put_right = _look_at_host(host, mine, sealer, repair=repair)
+        found += on_host
+        repaired += put_right
+    if repair:
+        with database.write() as tx:
+            repaired += audit.repair(tx)
+    return Result(found, repaired)
+
+
+def _look_at_host(host: Host, mine: list[Pod], sealer: Sealer, *, repair: bool) -> tuple[list[Finding], int]:
+    try:
+        client = LiveClient(*hosts.live(host, sealer))
+        answer = client.audit()
+        found = list(_compare(host, mine, answer))
+        removed = client.repair() if repair and found else None
+    except errors.HigginsError as error:
+        return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)], 0
+    return found, len(removed.containers) + len(removed.leftover_files) if removed else 0
+
+
+def _compare(host: Host, mine: Iterable[Pod], answer: AuditAnswer) -> Iterator[Finding]:
+    known = {pod.uuid: pod for pod in mine}
+    for container in answer.containers:
+        if container.pod not in known:
+            text = f"the engine of {host.hostname} has it ({container.state}), but no pod of this host does"
+            yield Finding("container", container.uuid, text, True)
+    for folder in answer.leftover_files:
+        if folder not in known:
+            yield Finding("files", folder, f"files of a pod that is not assigned to {host.hostname}", True)
+    on_engine = {container.pod for container in answer.containers}
+    for uuid, pod in known.items():
+        settled = pod.observed_generation >= pod.generation and pod.desired is not Desired.DELETED
+        if settled and pod.phase in _ON_HOST and uuid not in on_engine:
+            yield Finding(
+                "pod", uuid, f"reported {pod.phase}, but the engine of {host.hostname} has nothing of it", False
+            )
