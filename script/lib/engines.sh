@@ -150,7 +150,8 @@ _engine_podman_conf() { # STATE_DIR private?: containers.conf for what this mach
     printf '[engine]\nexit_command_delay = 5\n'
     _engine_has_systemd || printf 'cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
     ! command -v crun >/dev/null || echo 'runtime = "crun"'
-    [ -z "$private" ] || printf 'static_dir = "%s/libpod"\nvolume_path = "%s/volumes"\ntmp_dir = "%s/libpod"\n' "$dir" "$dir" "$(_engine_run_dir "$dir")"
+    # No static_dir: podman does not hand it on to the process that cleans up (and starts again) an ended container.
+    [ -z "$private" ] || printf 'volume_path = "%s/volumes"\ntmp_dir = "%s/libpod"\n' "$dir" "$(_engine_run_dir "$dir")"
     echo '[engine.runtimes]'
     for runtime in crun runc runsc; do
         ! command -v $runtime >/dev/null || printf '%s = ["%s"]\n' $runtime "$(command -v $runtime)"

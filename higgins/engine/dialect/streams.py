@@ -44,6 +44,16 @@ def translated(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
         raise faults.translate(problem, what) from problem
 
 
+def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in lines, with their ends."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
+
+
 class Watch:
     """Calls ``break_off`` once, from a thread of its own, as soon as ``cancelled`` says so; to be used as a context."""
 

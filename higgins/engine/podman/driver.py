@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-from typing import Any
+import datetime
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import IO, Any
 
 import msgspec
 
@@ -12,11 +17,13 @@ from higgins.core import errors, model, units
 from higgins.core.phase import EngineState, Health
 from higgins.engine import address as addresses
 from higgins.engine import api
-from higgins.engine.dialect import cgroups, translate
+from higgins.engine.dialect import cgroups, streams, translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.dialect.http import Query
 from higgins.engine.dialect.verbs import REMOVE_TIMEOUT_S
 from higgins.engine.podman import translate as podman_translate
+
+ARCHIVE_TRIES = 5
 
 
 class PodmanEngine(Dialect):
@@ -35,6 +42,54 @@ class PodmanEngine(Dialect):
             path = f"/libpod/containers/{translate.name_of(uuid)}/update"
             headers = {"Content-Type": "application/json"}
             self.call("POST", path, "change the container's limits", body=msgspec.json.encode(words), headers=headers)
+
+    def stop(self, uuid: str, *, timeout_s: int, signal: str | None = None) -> None:
+        """End it; a frozen one is thawed first, since Podman does not end it otherwise."""
+        try:
+            super().stop(uuid, timeout_s=timeout_s, signal=signal)
+        except errors.Conflict:
+            if self.inspect(uuid).state is not EngineState.PAUSED:
+                raise
+            self.unpause(uuid)
+            super().stop(uuid, timeout_s=timeout_s, signal=signal)
+
+    def logs(
+        self,
+        uuid: str,
+        *,
+        stdout: bool = True,
+        stderr: bool = True,
+        timestamps: bool = False,
+        tail: int | None = None,
+        since: datetime.datetime | None = None,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """What it wrote. Podman counts the lines of both streams for ``tail``; those of one stream are counted here."""
+        here = tail if stdout is not stderr and not follow else None
+        asked = tail if here is None else None
+        chunks = super().logs(
+            uuid, stdout=stdout, stderr=stderr, timestamps=timestamps, tail=asked, since=since, follow=follow
+        )
+        return chunks if here is None else iter(collections.deque(streams.lines(chunks), maxlen=here))
+
+    @contextlib.contextmanager
+    def get_archive(self, uuid: str, path: str) -> Iterator[tuple[api.PathStat, Iterator[bytes]]]:
+        """A tar of a path; asked again when it is empty, as it is while Podman puts away a container that has just ended."""
+        for left in reversed(range(ARCHIVE_TRIES)):
+            with super().get_archive(uuid, path) as (stat, chunks):
+                first = next(chunks, b"")
+                if first or not left:
+                    yield stat, itertools.chain((first,), chunks)
+                    return
+            threading.Event().wait(0.2)
+
+    def put_archive(self, uuid: str, path: str, tar: IO[bytes]) -> None:
+        """Unpack a tar; asks first whether the directory is there, which Podman does not tell."""
+        target = f"/containers/{translate.name_of(uuid)}/archive"
+        self.call(
+            "HEAD", target, f"write to {path} in the container, which has no such directory", query={"path": path}
+        )
+        super().put_archive(uuid, path, tar)
 
     def top(self, uuid: str, ps_args: str | None = None) -> api.Processes:
         """Its processes; with arguments it is the ``ps`` inside the container that is run."""
