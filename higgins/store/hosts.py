@@ -119,6 +119,7 @@ def enroll(tx: Transaction, hostname: str, credential_hash: str, *, availability
             hostname=hostname,
             credential_hash=credential_hash,
             availability_zone=availability_zone,
+            version=1,  # 0 is what an agent asks with that has nothing yet
             created_at=tx.now,
         )
     )

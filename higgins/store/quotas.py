@@ -6,6 +6,7 @@ Must not know who may set a limit.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -150,23 +151,33 @@ def _over(defaults: Limits, found: Mapping[str, int]) -> Limits:
 
 
 def _take(tx: Transaction, project_id: str, defaults: Limits, more: Usage) -> bool:
-    update = usages.update().where(usages.c.project_id == project_id)
-    for resource, (column, scale) in _COUNTED.items():
-        amount = getattr(more, column)
-        if amount:
-            update = update.values({column: usages.c[column] + amount})
-        if amount > 0:
-            limit = _limit(project_id, resource, getattr(defaults, resource))
-            update = update.where(sa.or_(limit == UNLIMITED, usages.c[column] + amount <= limit * scale))
-    if not any(dataclasses.astuple(more)):
+    asked = {column: amount for column, _ in _COUNTED.values() if (amount := getattr(more, column))}
+    if not asked:
         return True
-    return tx.change(update) == 1
+    held = tuple(resource for resource, (column, _) in _COUNTED.items() if asked.get(column, 0) > 0)
+    parameters = {"project": project_id} | {f"more_{column}": amount for column, amount in asked.items()}
+    parameters |= {f"default_{resource}": getattr(defaults, resource) for resource in held}
+    return tx.change(_take_statement(tuple(asked), held), parameters) == 1
 
 
-def _limit(project_id: str, resource: str, default: int) -> sa.ColumnElement[int]:
-    own = sa.select(quotas.c.hard_limit).where(quotas.c.project_id == project_id, quotas.c.resource == resource)
+@functools.cache
+def _take_statement(columns: tuple[str, ...], held: tuple[str, ...]) -> sa.Update:
+    """Adds ``more_COLUMN`` to columns where the limits of the resources that are held against one allow it; made once a shape."""
+    update = usages.update().where(usages.c.project_id == sa.bindparam("project"))
+    update = update.values({column: usages.c[column] + sa.bindparam(f"more_{column}") for column in columns})
+    for resource in held:
+        column, scale = _COUNTED[resource]
+        limit, wanted = _limit(resource), usages.c[column] + sa.bindparam(f"more_{column}")
+        update = update.where(sa.or_(limit == UNLIMITED, wanted <= limit * scale))
+    return update
+
+
+def _limit(resource: str) -> sa.ColumnElement[int]:
+    own = sa.select(quotas.c.hard_limit)
+    own = own.where(quotas.c.project_id == sa.bindparam("project"), quotas.c.resource == resource)
     by_class = sa.select(quota_classes.c.hard_limit)
     by_class = by_class.where(quota_classes.c.class_name == DEFAULT_CLASS, quota_classes.c.resource == resource)
+    default: sa.BindParameter[int] = sa.bindparam(f"default_{resource}", type_=sa.BigInteger)
     return sa.func.coalesce(own.scalar_subquery(), by_class.scalar_subquery(), default)
 
 

@@ -24,7 +24,10 @@ from higgins.store.tables import pods as pods_table
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class HostAssignments:
-    """Everything of one host that is newer than the version asked about; the fields are those of the wire's ``Assignments``."""
+    """Everything of one host that is newer than the version asked about; the fields are those of the wire's ``Assignments``.
+
+    A pod that was never handed to its host is not in ``held``: the host has nothing of it.
+    """
 
     revision: int
     full: bool
