@@ -1,0 +1,183 @@
+"""The scheduler's passes over a real database: claims that hold under races, and reasons a person can act on."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+from collections.abc import Callable
+
+import pytest
+from store_rows import Rows
+
+from higgins.core import errors, model
+from higgins.core.phase import Desired, Wish
+from higgins.scheduler import claims as claiming
+from higgins.scheduler.loop import Scheduler
+from higgins.store import claims, hosts
+from higgins.store.loops import scheduling
+from higgins.store.loops.scheduling import Placement
+from higgins.store.records import volumes
+from higgins.store.session import Database, utc_now
+from higgins.store.upkeep import audit
+from higgins.wire import hints
+
+Clock = Callable[[], datetime.datetime]
+
+
+def scheduler(db: Database, **given: object) -> Scheduler:
+    return Scheduler(db, hints.LocalHints(), **given)  # type: ignore[arg-type]
+
+
+def at(db: Database, url: str, later_s: float) -> Database:
+    """The same database with a clock that is ahead."""
+    return Database(url, clock=lambda: utc_now() + datetime.timedelta(seconds=later_s), durable=False)
+
+
+def test_pods_spread_over_hosts_within_their_room(db: Database, rows: Rows) -> None:
+    for name in ("host1", "host2"):
+        rows.host(name, memory_mib=1024)
+    made = [rows.pod(f"pod-{number}", memory_mib=512) for number in range(7)]
+    assert scheduler(db).run_once() is None
+    placed = [rows.again(pod) for pod in made]
+    assert sorted(str(pod.hostname) for pod in placed) == ["None"] + ["host1"] * 3 + ["host2"] * 3
+    [refused] = [pod for pod in placed if pod.host_id is None]
+    assert refused.schedule_reason == "There are not enough hosts available. 2 of 2 has not enough memory."
+    [action] = rows.actions(refused)
+    assert (action.message, action.reason) == ("Error", refused.schedule_reason)
+    assert rows.host_row("host1").memory_mib_claimed == 3 * 512
+
+
+def test_a_refused_pod_is_tried_again_with_the_next_wish(db: Database, rows: Rows) -> None:
+    pod = rows.pod("web")
+    loop = scheduler(db)
+    loop.run_once()
+    assert "No host has been enrolled" in str(rows.again(pod).schedule_reason)
+    rows.host()
+    loop.run_once()
+    assert rows.again(pod).host_id is None
+    rows.wish(pod, Wish.START, desired=Desired.RUNNING, new_run=True)
+    loop.run_once()
+    assert rows.again(pod).hostname == "host1"
+    assert rows.again(pod).schedule_reason is None
+
+
+def test_a_first_host_is_waited_for_until_the_deadline(db: Database, rows: Rows, url: str) -> None:
+    rows.host(up=False)
+    pod = rows.pod("web")
+    assert scheduler(db, first_host_s=60).run_once() is not None
+    assert rows.again(pod).schedule_generation == 0
+    late = at(db, url, 61)
+    assert scheduler(late, first_host_s=60).run_once() is None
+    late.close()
+    assert rows.again(pod).schedule_reason == "There are not enough hosts available. 1 of 1 is down."
+
+
+def test_a_full_host_is_not_waited_for(db: Database, rows: Rows) -> None:
+    rows.host(cpus=1, memory_mib=100)
+    pod = rows.pod("web", memory_mib=200)
+    assert scheduler(db).run_once() is None
+    assert "has not enough memory" in str(rows.again(pod).schedule_reason)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda tx: hosts.disable(tx, "host1"), "is disabled"),
+        (lambda tx: hosts.force_down(tx, "host1", True), "is down"),
+    ],
+)
+def test_a_host_spoilt_after_it_was_read_gets_nothing(db: Database, rows: Rows, spoil: object, word: str) -> None:
+    rows.host()
+    loop = scheduler(db, first_host_s=0)
+    loop.run_once()
+    with db.write() as tx:
+        spoil(tx)  # type: ignore[operator]
+    pod = rows.pod("web")
+    loop.run_once()
+    assert word in str(rows.again(pod).schedule_reason)
+    assert rows.host_row().pods_claimed == 0
+
+
+def test_a_pod_goes_where_its_volume_is(db: Database, rows: Rows) -> None:
+    rows.host("host1")
+    home = rows.host("host2")
+    with db.write() as tx:
+        volume = volumes.insert(tx, project_id="project", name="data")
+        volumes.bind(tx, volume.uuid, home)
+    mounts = (model.Mount(destination="/data", volume=volume.uuid),)
+    made = [rows.pod(f"pod-{number}", container={"mounts": mounts}) for number in range(4)]
+    scheduler(db).run_once()
+    assert {rows.again(pod).hostname for pod in made} == {"host2"}
+
+
+def test_a_pod_changed_while_it_is_placed_does_not_hold_up_the_others(db: Database, rows: Rows) -> None:
+    host_id = rows.host()
+    stale, fine, gone = (rows.pod(name) for name in ("stale", "fine", "gone"))
+    rows.wish(stale, Wish.UPDATE)
+    rows.delete(gone)
+    placements = [Placement(pod, host_id) for pod in (stale, fine, gone)]
+    held = claiming.claim(db, placements, claims.Ratios(), heard_after=fine.created_at.min)
+    assert [placement.pod.uuid for placement in held] == [fine.uuid]
+    assert rows.again(gone).host_id is None
+    with db.read() as tx:
+        assert audit.findings(tx) == []
+
+
+def test_racing_schedulers_never_promise_more_than_there_is(db: Database, rows: Rows, url: str) -> None:
+    rows.host(memory_mib=1000)
+    made = [rows.pod(f"pod-{number}", memory_mib=100) for number in range(40)]
+    replicas = [Database(url, durable=False) for _ in range(4)]
+    gate = threading.Barrier(len(replicas))
+
+    def run(replica: Database) -> None:
+        gate.wait()
+        loop = scheduler(replica)
+        while loop.run_once() is not None:
+            pass
+
+    threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for replica in replicas:
+        replica.close()
+    placed = [pod for pod in made if rows.again(pod).host_id is not None]
+    assert len(placed) == 15
+    assert rows.host_row().memory_mib_claimed == 1500
+    assert all(rows.again(pod).schedule_reason for pod in made if pod not in placed)
+    with db.read() as tx:
+        assert audit.findings(tx) == []
+
+
+def test_thirty_two_pods_at_once_are_one_claim(db: Database, rows: Rows, counter: object) -> None:
+    rows.host(cpus=64, memory_mib=64 * 1024)
+    made = [rows.pod(f"pod-{number}") for number in range(32)]
+    counter.reset()  # type: ignore[attr-defined]
+    scheduler(db).run_once()
+    assert counter.commits == 1  # type: ignore[attr-defined]
+    assert all(rows.again(pod).hostname == "host1" for pod in made)
+
+
+def test_giving_up_on_an_old_reading_changes_nothing(db: Database, rows: Rows) -> None:
+    pod = rows.pod("web")
+    rows.wish(pod, Wish.UPDATE)
+    with db.write() as tx:
+        scheduling.give_up(tx, pod, "No host.")
+    assert rows.again(pod).schedule_reason is None
+    assert [action.finished_at for action in rows.actions(pod)] == [None, None]
+
+
+def test_a_claim_needs_room_and_a_host_that_is_heard_of(db: Database, rows: Rows) -> None:
+    host_id = rows.host(memory_mib=100, disk_gib=0)
+    small = rows.pod("small", memory_mib=150)
+    big = rows.pod("big", memory_mib=151)
+    no_disk = rows.pod("disk", memory_mib=1, disk_gib=1)
+    never, ever = datetime.datetime(2999, 1, 1), small.created_at.min  # noqa: DTZ001 - as in the database
+    for pod, heard_after in ((big, ever), (no_disk, ever), (small, never)):
+        with pytest.raises(errors.OutOfCapacity), db.write() as tx:
+            scheduling.place(tx, [Placement(pod, host_id)], claims.Ratios(), heard_after=heard_after)
+    with db.write() as tx:
+        scheduling.place(tx, [Placement(small, host_id)], claims.Ratios(), heard_after=ever)
+    assert dataclasses.asdict(rows.host_row())["memory_mib_claimed"] == 150
