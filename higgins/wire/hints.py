@@ -125,7 +125,7 @@ class DatagramEar:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and take the socket away."""
+        """Stop listening. The socket's file stays: another process may have put its own there meanwhile."""
         ear, thread = self._socket, self._thread
         if ear is None or thread is None:
             return
@@ -134,7 +134,6 @@ class DatagramEar:
             ear.shutdown(socket.SHUT_RDWR)
         thread.join()
         ear.close()
-        self._path.unlink(missing_ok=True)
 
     def _listen(self, ear: socket.socket) -> None:
         while self._socket is ear:

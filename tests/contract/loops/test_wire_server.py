@@ -1,0 +1,303 @@
+"""The wire's server over a unix socket, asked by the agent's real client: credentials, waits, wake-ups, numbered reports."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import pathlib
+import socket
+import stat
+import threading
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
+import pytest
+from store_rows import Counter, Rows, status, until
+
+from higgins.core import errors, model
+from higgins.core.phase import Phase
+from higgins.scheduler.loop import Scheduler
+from higgins.store.agents.assignments import HostAssignments
+from higgins.store.agents.desk import Desk
+from higgins.store.loops import provisioning
+from higgins.store.seal import Sealer
+from higgins.store.session import Database
+from higgins.store.tables import hosts
+from higgins.wire import contract, hints
+from higgins.wire.client import WireClient
+from higgins.wire.server import Server
+
+
+@pytest.fixture
+def told() -> hints.LocalHints:
+    return hints.LocalHints()
+
+
+@pytest.fixture
+def server(db: Database, sealer: Sealer, told: hints.LocalHints, tmp_path: pathlib.Path) -> Iterator[Server]:
+    made = Server(Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=60, seen_every_s=0)
+    made.start()
+    yield made
+    made.stop()
+
+
+def client(tmp_path: pathlib.Path, token: str = "token of host1") -> WireClient:
+    return WireClient(f"unix:{tmp_path}/wire.sock", token)
+
+
+def hello(rows: Rows) -> contract.Hello:
+    return contract.Hello(facts=rows.facts(), live_address="unix:/live", live_token="secret")
+
+
+class Asking(threading.Thread):
+    """Asks for assignments on a thread of its own."""
+
+    def __init__(self, wire: WireClient, since: int, wait_s: float = 20) -> None:
+        super().__init__(daemon=True)
+        self._wire, self._since, self._wait_s = wire, since, wait_s
+        self.answer: contract.Assignments | None = None
+        self.error: errors.HigginsError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.answer = self._wire.assignments(self._since, self._wait_s)
+        except errors.HigginsError as error:
+            self.error = error
+
+
+def hand_out(rows: Rows) -> None:
+    with rows.db.write() as tx:
+        provisioning.done(tx, [one.pod for one in provisioning.due(tx)])
+
+
+def test_the_socket_is_its_owners_alone(server: Server, tmp_path: pathlib.Path) -> None:
+    assert stat.S_IMODE((tmp_path / "wire.sock").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_a_stranger_learns_nothing(server: Server, rows: Rows, tmp_path: pathlib.Path, token: str) -> None:
+    rows.host()
+    wire = client(tmp_path, token)
+    for ask in (
+        lambda: wire.hello(hello(rows)),
+        lambda: wire.assignments(0, 0),
+        lambda: wire.report(contract.Report(number=1)),
+    ):
+        with pytest.raises(errors.Unauthorized):
+            ask()
+    assert rows.host_row().report_number == 0
+
+
+def test_an_agent_greets_and_is_told_where_it_stands(server: Server, rows: Rows, tmp_path: pathlib.Path) -> None:
+    rows.host(up=False)
+    wire = client(tmp_path)
+    welcome = wire.hello(hello(rows))
+    assert welcome == contract.Welcome(host_uuid=rows.host_row().uuid, report_number=0)
+    assert rows.host_row().facts == rows.facts()
+    assert rows.host_row().is_up(rows.db.now())
+    first = wire.assignments(0, 0)
+    assert (first.full, first.pods) == (True, ())
+    assert first.revision > 0
+
+
+def test_a_wait_ends_when_its_host_is_nudged(
+    server: Server, told: hints.LocalHints, rows: Rows, tmp_path: pathlib.Path
+) -> None:
+    host_id = rows.host()
+    revision = client(tmp_path).assignments(0, 0).revision
+    asking = Asking(client(tmp_path), revision)
+    until(server._waker.waiting, "the agent waits")
+    pod = rows.pod("web")
+    Scheduler(rows.db, hints.LocalHints()).run_once()
+    hand_out(rows)
+    assert asking.is_alive()
+    told.nudge(hints.host_topic(host_id))
+    asking.join(20)
+    assert asking.answer is not None
+    assert [one.uuid for one in asking.answer.pods] == [pod.uuid]
+    assert asking.answer.revision > revision
+
+
+def test_a_nudge_for_nothing_leaves_the_wait_alone(
+    server: Server, told: hints.LocalHints, rows: Rows, tmp_path: pathlib.Path, counter: Counter
+) -> None:
+    host_id = rows.host()
+    revision = client(tmp_path).assignments(0, 0).revision
+    asking = Asking(client(tmp_path), revision)
+    until(server._waker.waiting, "the agent waits")
+    counter.reset()
+    told.nudge(hints.host_topic(host_id))
+    told.nudge(hints.host_topic(host_id + 1))
+    until(lambda: counter.statements, "the database is asked once more")
+    assert asking.is_alive()
+    server.stop()
+    asking.join(20)
+    assert asking.answer is None or asking.answer.pods == ()
+
+
+def test_a_lost_nudge_is_made_good_by_the_sweep(
+    db: Database, sealer: Sealer, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path
+) -> None:
+    rows.host()
+    server = Server(Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02)
+    server.start()
+    try:
+        revision = client(tmp_path).assignments(0, 0).revision
+        asking = Asking(client(tmp_path), revision)
+        until(server._waker.waiting, "the agent waits")
+        rows.pod("web")
+        Scheduler(rows.db, hints.LocalHints()).run_once()
+        hand_out(rows)
+        asking.join(20)
+        assert asking.answer is not None
+        assert len(asking.answer.pods) == 1
+    finally:
+        server.stop()
+
+
+def test_a_wait_that_is_over_has_the_same_revision_and_no_pods(
+    server: Server, rows: Rows, tmp_path: pathlib.Path
+) -> None:
+    rows.host()
+    wire = client(tmp_path)
+    revision = wire.assignments(0, 0).revision
+    assert wire.assignments(revision, 0.05) == contract.Assignments(revision=revision, full=False)
+
+
+def test_an_idle_wait_costs_no_statement(server: Server, rows: Rows, tmp_path: pathlib.Path, counter: Counter) -> None:
+    rows.host()
+    wire = client(tmp_path)
+    revision = wire.assignments(0, 0).revision
+    counter.reset()
+    for _ in range(3):
+        wire.assignments(revision, 0)
+    assert counter.statements == []
+
+
+def test_an_answer_that_was_lost_is_given_again(server: Server, rows: Rows, tmp_path: pathlib.Path) -> None:
+    rows.host()
+    wire = client(tmp_path)
+    revision = wire.assignments(0, 0).revision
+    rows.pod("web")
+    Scheduler(rows.db, hints.LocalHints()).run_once()
+    hand_out(rows)
+    server._hear(hints.host_topic(rows.host_row().id))
+    lost = until(lambda: wire.assignments(revision, 0).pods, "the pod is handed out")
+    assert wire.assignments(revision, 0).pods == lost
+
+
+def test_reports_are_taken_in_order(server: Server, told: hints.LocalHints, rows: Rows, tmp_path: pathlib.Path) -> None:
+    rows.host()
+    pod = rows.pod("web")
+    Scheduler(rows.db, hints.LocalHints()).run_once()
+    topics: list[str] = []
+    told.listen(topics.append)
+    wire = client(tmp_path)
+
+    def report(number: int, phase: Phase) -> bool:
+        one = contract.PodReport(uuid=pod.uuid, status=status(phase, 1))
+        return wire.report(contract.Report(number=number, pods=(one,))).taken
+
+    assert report(1, Phase.RUNNING)
+    assert not report(1, Phase.FAILED)
+    assert rows.again(pod).phase is Phase.RUNNING
+    assert topics == []
+    assert report(2, Phase.GONE)
+    assert topics == [hints.TAKE_BACK]
+    assert wire.hello(hello(rows)).report_number == 2
+
+
+def test_nonsense_is_answered_and_survived(server: Server, rows: Rows, tmp_path: pathlib.Path) -> None:
+    rows.host()
+    wire = client(tmp_path)
+    for method, path, body in (
+        ("GET", "assignments?since=x", None),
+        ("GET", "assignments?since=0&wait_s=x", None),
+        ("PUT", "report", b'{"number": "1"}'),
+        ("POST", "hello", b"{"),
+    ):
+        with pytest.raises(errors.Invalid, match="not what the wire speaks"):
+            wire._transport.ask(method, f"/wire/v1/{path}", body, contract.Nothing, timeout_s=10)
+    assert wire.assignments(0, float("nan")).full
+
+
+def test_a_host_that_waits_again_is_heard_of(
+    db: Database, sealer: Sealer, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path
+) -> None:
+    rows.host()
+    with db.write() as tx:
+        tx.change(hosts.update().values(last_seen_at=None))
+    server = Server(Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02, seen_every_s=0)
+    server.start()
+    try:
+        topics: list[str] = []
+        told.listen(topics.append)
+        client(tmp_path).assignments(0, 0)
+        until(lambda: rows.host_row().last_seen_at, "the host is heard of")
+        until(lambda: hints.SCHEDULE in topics, "the scheduler is told")
+    finally:
+        server.stop()
+
+
+def test_a_server_that_cannot_listen_says_so(db: Database, sealer: Sealer, told: hints.LocalHints) -> None:
+    with pytest.raises(errors.Invalid, match="certificate"):
+        Server(Desk(db, sealer), told, "https://127.0.0.1:0").start()
+    with pytest.raises(OSError, match="No such file"):
+        Server(Desk(db, sealer), told, "unix:/nowhere/at/all.sock").start()
+
+
+class ManyHosts:
+    """A desk of as many hosts as ask, each with nothing to do until its version is raised."""
+
+    def __init__(self) -> None:
+        self.raised: dict[int, int] = {}
+
+    def authenticate(self, credential_hash: str) -> int | None:
+        return int(credential_hash[:12], 16)
+
+    def hello(self, host_id: int, facts: model.HostFacts, live_address: str, live_token: str) -> tuple[str, int]:
+        return "", 0
+
+    def assignments(self, host_id: int, since: int) -> HostAssignments:
+        version = self.raised.get(host_id, 1)
+        wish = model.ImageWish(uuid="u", image="i", generation=version)
+        return HostAssignments(revision=version, full=False, images=(wish,) if version > since else ())
+
+    def report(self, host_id: int, report: contract.Report) -> bool:
+        return True
+
+    def versions(self, host_ids: Collection[int]) -> Mapping[int, int]:
+        return {host_id: self.raised.get(host_id, 1) for host_id in host_ids}
+
+    def seen(self, host_ids: Collection[int]) -> None:
+        """Nobody asks."""
+
+
+def test_hundreds_wait_without_a_thread_each_and_only_the_right_one_is_woken(tmp_path: pathlib.Path) -> None:
+    desk, told = ManyHosts(), hints.LocalHints()
+    server = Server(desk, told, f"unix:{tmp_path}/wire.sock", sweep_s=60)
+    server.start()
+    connections = []
+    try:
+        before = threading.active_count()
+        for number in range(300):
+            connection = http.client.HTTPConnection("localhost")
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(tmp_path / "wire.sock"))
+            connection.request(
+                "GET", "/wire/v1/assignments?since=1&wait_s=20", headers={"Authorization": f"Bearer {number}"}
+            )
+            connections.append(connection)
+        until(lambda: len(server._waker.waiting()) == 300, "all wait")
+        assert threading.active_count() - before <= 4
+        host_id = int(hashlib.sha256(b"7").hexdigest()[:12], 16)
+        desk.raised[host_id] = 2
+        told.nudge(hints.host_topic(host_id))
+        answer = msgspec.json.decode(connections[7].getresponse().read(), type=contract.Assignments)
+        assert (answer.revision, len(answer.images)) == (2, 1)
+        until(lambda: len(server._waker.waiting()) == 299, "the others wait on")
+    finally:
+        for connection in connections:
+            connection.close()
+        server.stop()
