@@ -74,6 +74,13 @@ class Controller:
         self.wish(want)
         return want
 
+    def resume(self, other: Controller) -> None:
+        """Know what another controller knows."""
+        with other.changed:
+            self.revision, self.number = other.revision, other.number
+            self.wants, self.status = dict(other.wants), dict(other.status)
+            self.history = {uuid: list(told) for uuid, told in other.history.items()}
+
     def wish_image(self, want) -> None:
         with self.changed:
             self.revision += 1
