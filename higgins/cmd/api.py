@@ -19,16 +19,8 @@ from higgins.api.metrics import Metrics, Sample
 from higgins.cmd import parts
 from higgins.cmd.lifeline import die_with_supervisor
 from higgins.conf import load
-from higgins.control.actions import Actions
-from higgins.control.containers import Containers
-from higgins.control.hosts import Hosts, Services, Zones
-from higgins.control.images import Images
-from higgins.control.live import Live
+from higgins.control import service
 from higgins.control.means import Means
-from higgins.control.networks import Networks
-from higgins.control.quotas import Quotas
-from higgins.control.registries import Registries
-from higgins.control.service import Control
 from higgins.policy.enforce import Policy
 from higgins.store.records import installation
 from higgins.store.session import Database
@@ -67,12 +59,10 @@ def application() -> WSGI:
     parts.set_up_logging(conf)
     database = parts.open_database(conf)
     means = _means(conf, database)
-    control = _control(means)
-    settings = means.settings
     return make_app(
-        control,
+        service.build(means, parts.AgentQuestions()),
         _identity(conf),
-        metrics=Metrics(_gather(database, settings.host_down_after_s)),
+        metrics=Metrics(_gather(database, means.settings.host_down_after_s)),
         healthy=_healthy(database),
         max_limit=conf.api.max_limit,
         proxy_headers=conf.api.enable_proxy_headers_parsing,
@@ -91,23 +81,6 @@ def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
         hint=hints.after_wish(hints.DatagramHints(path)),
         installation=installation_uuid,
         settings=parts.settings(conf),
-    )
-
-
-def _control(means: Means) -> Control:
-    live = Live(means, parts.AgentQuestions())
-    return Control(
-        containers=Containers(means, live),
-        actions=Actions(means),
-        images=Images(means),
-        hosts=Hosts(means),
-        services=Services(means),
-        zones=Zones(means),
-        quotas=Quotas(means),
-        registries=Registries(means),
-        networks=Networks(means),
-        live=live,
-        policy=means.policy,
     )
 
 
