@@ -64,56 +64,52 @@ class Refused:
 _SIZES = ("processors", "memory", "disk space")
 
 Filter = Callable[[Ask, Option], str | None]
-"""Why a host cannot take a pod, as the end of a sentence that begins "1 of 3"; ``None`` when it can."""
+"""Why a host cannot take a pod, as words that follow a number of hosts; ``None`` when it can."""
 
 
 def _requested(ask: Ask, option: Option) -> str | None:
     if ask.requested_host in (None, option.hostname, option.uuid):
         return None
-    return f"is not the host {ask.requested_host} that was asked for"
+    return f"other than {ask.requested_host}, which was asked for"
 
 
 def _home(ask: Ask, option: Option) -> str | None:
     if not ask.homes or ask.homes == {option.host_id}:
         return None
-    return (
-        "does not have the volumes"
-        if len(ask.homes) == 1
-        else "does not have all of the volumes, which are on different hosts"
-    )
+    return "without the volumes" if len(ask.homes) == 1 else "without all of the volumes, which are on different hosts"
 
 
 def _zone(ask: Ask, option: Option) -> str | None:
     if ask.availability_zone in (None, option.zone):
         return None
-    return f"is not in the availability zone {ask.availability_zone}"
+    return f"outside the availability zone {ask.availability_zone}"
 
 
 def _labels(ask: Ask, option: Option) -> str | None:
     missing = [f"{key}={value}" for key, value in sorted(ask.labels.items()) if option.labels.get(key) != value]
-    return f"has not the labels {', '.join(missing)}" if missing else None
+    return f"without the labels {', '.join(missing)}" if missing else None
 
 
 def _enabled(ask: Ask, option: Option) -> str | None:
-    return None if option.enabled else "is disabled"
+    return None if option.enabled else "disabled"
 
 
 def _up(ask: Ask, option: Option) -> str | None:
-    return None if option.up else "is down"
+    return None if option.up else "down"
 
 
 def _engine_up(ask: Ask, option: Option) -> str | None:
-    return None if option.engine_up else "has an engine that does not answer"
+    return None if option.engine_up else "with an engine that does not answer"
 
 
 def _runtimes(ask: Ask, option: Option) -> str | None:
     missing = sorted(ask.runtimes - option.runtimes)
-    return f"has not the runtime {', '.join(missing)}" if missing else None
+    return f"without the runtime {', '.join(missing)}" if missing else None
 
 
 def _abilities(ask: Ask, option: Option) -> str | None:
     missing = sorted(ask.abilities - option.abilities)
-    return f"has an engine without {', '.join(missing)}" if missing else None
+    return f"with an engine that cannot do {', '.join(missing)}" if missing else None
 
 
 def _room(ask: Ask, option: Option) -> str | None:
@@ -123,7 +119,7 @@ def _room(ask: Ask, option: Option) -> str | None:
         for size, more, claimed, room in zip(_SIZES, asked, option.claimed, option.room, strict=True)
         if more > 0 and claimed + more > room
     ]
-    return f"has not enough {' and '.join(missing)}" if missing else None
+    return f"without enough {' and '.join(missing)}" if missing else None
 
 
 FILTERS: tuple[Filter, ...] = (
@@ -177,11 +173,9 @@ def _refuse(ask: Ask, objections: Sequence[tuple[Option, str]]) -> Refused:
         return Refused(f"{NO_HOST} No host has been enrolled yet.", False)
     counted = Counter(why for _, why in objections)
     total = len(objections)
-    parts = [
-        f"{count} of {total} {why}" for why, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    parts = [f"{count} {why}" for why, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
     may_come_up = any((not option.up or not option.engine_up) and _would_suit(ask, option) for option, _ in objections)
-    return Refused(f"{NO_HOST} {'; '.join(parts)}.", may_come_up)
+    return Refused(f"{NO_HOST} Of {total} host{'' if total == 1 else 's'}: {', '.join(parts)}.", may_come_up)
 
 
 def _would_suit(ask: Ask, option: Option) -> bool:

@@ -42,7 +42,7 @@ def test_pods_spread_over_hosts_within_their_room(db: Database, rows: Rows) -> N
     placed = [rows.again(pod) for pod in made]
     assert sorted(str(pod.hostname) for pod in placed) == ["None"] + ["host1"] * 3 + ["host2"] * 3
     [refused] = [pod for pod in placed if pod.host_id is None]
-    assert refused.schedule_reason == "There are not enough hosts available. 2 of 2 has not enough memory."
+    assert refused.schedule_reason == "There are not enough hosts available. Of 2 hosts: 2 without enough memory."
     [action] = rows.actions(refused)
     assert (action.message, action.reason) == ("Error", refused.schedule_reason)
     assert rows.host_row("host1").memory_mib_claimed == 3 * 512
@@ -70,21 +70,21 @@ def test_a_first_host_is_waited_for_until_the_deadline(db: Database, rows: Rows,
     late = at(db, url, 61)
     assert scheduler(late, first_host_s=60).run_once() is None
     late.close()
-    assert rows.again(pod).schedule_reason == "There are not enough hosts available. 1 of 1 is down."
+    assert rows.again(pod).schedule_reason == "There are not enough hosts available. Of 1 host: 1 down."
 
 
 def test_a_full_host_is_not_waited_for(db: Database, rows: Rows) -> None:
     rows.host(cpus=1, memory_mib=100)
     pod = rows.pod("web", memory_mib=200)
     assert scheduler(db).run_once() is None
-    assert "has not enough memory" in str(rows.again(pod).schedule_reason)
+    assert "without enough memory" in str(rows.again(pod).schedule_reason)
 
 
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [
-        (lambda tx: hosts.disable(tx, "host1"), "is disabled"),
-        (lambda tx: hosts.force_down(tx, "host1", True), "is down"),
+        (lambda tx: hosts.disable(tx, "host1"), "disabled"),
+        (lambda tx: hosts.force_down(tx, "host1", True), "down"),
     ],
 )
 def test_a_host_spoilt_after_it_was_read_gets_nothing(db: Database, rows: Rows, spoil: object, word: str) -> None:

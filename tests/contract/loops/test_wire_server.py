@@ -219,7 +219,8 @@ def test_nonsense_is_answered_and_survived(server: Server, rows: Rows, tmp_path:
     ):
         with pytest.raises(errors.Invalid, match="not what the wire speaks"):
             wire._transport.ask(method, f"/wire/v1/{path}", body, contract.Nothing, timeout_s=10)
-    assert wire.assignments(0, float("nan")).full
+    nan = "/wire/v1/assignments?since=0&wait_s=nan"
+    assert wire._transport.ask("GET", nan, None, contract.Assignments, timeout_s=10).full
 
 
 def test_a_host_that_waits_again_is_heard_of(
