@@ -49,30 +49,26 @@ class Daemon:
         """Start it; a second time finds the containers of the first."""
         shell(f"start_{self.name}", str(self.state), str(self.socket), "private")
 
-    def registry(self, address: str, login: bool) -> None:
-        """A registry beside the engine, in its network namespace, with busybox as team/box:1 (a layer of two megabytes)."""
+    def registry(self, address: str, image: str, *, login: bool) -> None:
+        """A registry beside the engine, in its network namespace, that holds busybox under that name (a layer of two megabytes)."""
         state = self.state / ("login" if login else "open")
         state.mkdir(exist_ok=True)
         passwords = state / "htpasswd"
         passwords.write_text(f"{USER}:{BCRYPT}\n")
         shell("start_registry", str(state), address, str(passwords) if login else "", str(self.pid))
-        packed = state / "busybox.tar.gz"
-        shell('gzip -nc "$(busybox_tar)" >"$1"; true', str(packed))
-        push = [
-            "python3",
-            str(ROOT / "script/lib/registry_push.py"),
-            address,
-            "team/box:1",
-            '{"Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}}}',
-            str(packed),
-        ]
-        inside = ["nsenter", f"--net=/proc/{self.pid}/ns/net", *push]
-        subprocess.run(
-            inside,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | {"REGISTRY_AUTH": f"{USER}:{PASSWORD}" if login else ""},
-        )
+        layer = state / "busybox.tar.gz"
+        with layer.open("wb") as packed:
+            tar = shell("busybox_tar").stdout.strip()
+            subprocess.run(["gzip", "-nc", tar], check=True, stdout=packed)
+        config = '{"Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}}}'
+        push = ["python3", str(ROOT / "script/lib/registry_push.py"), address, image, config, str(layer)]
+        secrets = {"REGISTRY_AUTH": f"{USER}:{PASSWORD}"} if login else {}
+        self.inside(push, env=os.environ | secrets)
+
+    def inside(self, command: list[str], **words: object) -> str:
+        """Run a program in the engine's network namespace and answer what it writes."""
+        entered = ["nsenter", f"--net=/proc/{self.pid}/ns/net", *command]
+        return subprocess.run(entered, check=True, stdout=subprocess.PIPE, text=True, **words).stdout
 
 
 def missing(name: str) -> str:
@@ -99,3 +95,19 @@ def daemon(name: str) -> Iterator[Daemon]:
             shell("stop_engine", str(state / each / "registry.pid"), check=False)
         shell("wipe_engine", str(state), check=False)
         shutil.rmtree(state, ignore_errors=True)
+
+
+SILENT = "import socket; s = socket.create_server(('127.0.0.1', {port})); print('up', flush=True); input()"
+
+
+@contextlib.contextmanager
+def silent_server(private: Daemon, port: int) -> Iterator[None]:
+    """Something in the engine's network that takes connections and never says a word."""
+    entered = ["nsenter", f"--net=/proc/{private.pid}/ns/net", "python3", "-c", SILENT.format(port=port)]
+    with subprocess.Popen(entered, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        try:
+            yield
+        finally:
+            server.kill()

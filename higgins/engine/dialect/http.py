@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import msgspec
@@ -174,10 +174,10 @@ class Client:
         query: Query | None = None,
         body: Body = None,
         headers: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
+        opened: Callable[[Callable[[], None]], None] | None = None,
     ) -> Stream:
-        """A call whose body is read as it comes; ``timeout_s`` is for each read."""
-        connection, response = self._send(method, self._target(path, query), body, headers or {}, timeout_s)
+        """A call whose body is read as it comes; ``opened`` is told how to break it off before there is an answer."""
+        connection, response = self._send(method, self._target(path, query), body, headers or {}, None, opened)
         stream = Stream(self, connection, response)
         with self._lock:
             self._streams.add(stream)
@@ -216,12 +216,20 @@ class Client:
         return known
 
     def _send(
-        self, method: str, target: str, body: Body, headers: Mapping[str, str], timeout_s: float | None
+        self,
+        method: str,
+        target: str,
+        body: Body,
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        opened: Callable[[Callable[[], None]], None] | None = None,
     ) -> tuple[UnixConnection, http.client.HTTPResponse]:
         connection = self._connection()
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout_s)
+            if opened is not None:
+                opened(connection.break_off)
             connection.request(method, target, body, dict(headers), encode_chunked=_is_endless(body, headers))
             return connection, connection.getresponse()
         except BaseException:

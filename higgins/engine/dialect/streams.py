@@ -14,6 +14,7 @@ from higgins.core import errors
 from higgins.engine.dialect import faults
 
 HEADER_BYTES = 8
+Lines = Iterator[bytes]
 
 
 class Readable(Protocol):
@@ -55,13 +56,13 @@ def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class Watch:
-    """Calls ``break_off`` once, from a thread of its own, as soon as ``cancelled`` says so; to be used as a context."""
+    """Breaks something off, from a thread of its own, as soon as ``cancelled`` says so; to be used as a context."""
 
-    def __init__(
-        self, cancelled: Callable[[], bool] | None, break_off: Callable[[], None], every_s: float = 0.2
-    ) -> None:
-        self._cancelled, self._break_off, self._every_s = cancelled, break_off, every_s
+    def __init__(self, cancelled: Callable[[], bool] | None, every_s: float = 0.2) -> None:
+        self._cancelled, self._every_s = cancelled, every_s
         self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._break_off: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name="engine-watch", daemon=True)
         self.fired = False
 
@@ -75,14 +76,23 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _run(self) -> None:
-        while self._cancelled is not None and not self._ended.wait(self._every_s):
-            if self._cancelled():
-                self.fired = True
-                self._break_off()
-                return
+    def arm(self, break_off: Callable[[], None]) -> None:
+        """What to call; at once when it is too late already."""
+        with self._lock:
+            self._break_off = break_off
+            if self.fired:
+                break_off()
 
     def check(self, message: str) -> None:
         """``Conflict`` when it has fired."""
         if self.fired:
             raise errors.Conflict(message)
+
+    def _run(self) -> None:
+        while self._cancelled is not None and not self._ended.wait(self._every_s):
+            if self._cancelled():
+                with self._lock:
+                    self.fired = True
+                    if self._break_off is not None:
+                        self._break_off()
+                return

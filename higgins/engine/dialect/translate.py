@@ -145,7 +145,7 @@ def facts(answer: dict[str, Any], digest: str | None) -> model.ContainerFacts:
         cpu_shares=host.get("CpuShares") or None,
         memory_mib=units.bytes_to_mib(host["Memory"]) if host.get("Memory") else None,
         addresses=_addresses(networks.get("Networks") or {}) if not ended else (),
-        exposed_ports=_ports(config.get("ExposedPorts"), networks.get("Ports")),
+        exposed_ports=ports(config.get("ExposedPorts"), networks.get("Ports")),
     )
 
 
@@ -171,7 +171,8 @@ def _addresses(networks: dict[str, Any]) -> tuple[model.Address, ...]:
     return tuple(found)
 
 
-def _ports(*places: dict[str, Any] | None) -> tuple[int, ...]:
+def ports(*places: dict[str, Any] | None) -> tuple[int, ...]:
+    """Numbers of all ports in tables whose keys are such as ``80/tcp``."""
     return tuple(sorted({int(port.partition("/")[0]) for place in places for port in place or {}}))
 
 
@@ -256,28 +257,3 @@ def path_stat(header: str | None) -> api.PathStat:
         mtime=words["mtime"],
         link_target=target or "",
     )
-
-
-class PullCount:
-    """Adds up the lines that an engine writes while it pulls."""
-
-    def __init__(self) -> None:
-        self._layers: dict[str, tuple[int, int, bool]] = {}
-
-    def add(self, line: dict[str, Any]) -> api.PullProgress:
-        """The sum after one more line."""
-        layer, status = line.get("id") or "", line.get("status") or ""
-        detail = line.get("progressDetail") or {}
-        if layer and not status.startswith("Pulling from"):
-            done, total, _ = self._layers.get(layer, (0, 0, False))
-            finished = status in ("Download complete", "Pull complete", "Already exists")
-            if status == "Downloading" and detail.get("total"):
-                done, total = detail.get("current") or 0, detail["total"]
-            self._layers[layer] = (total if finished else done, total, finished)
-        return api.PullProgress(
-            layers_done=sum(finished for _, _, finished in self._layers.values()),
-            layers=len(self._layers),
-            done_bytes=sum(done for done, _, _ in self._layers.values()),
-            total_bytes=sum(total for _, total, _ in self._layers.values()),
-            text=" ".join(word for word in (layer, status) if word),
-        )

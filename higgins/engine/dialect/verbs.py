@@ -16,7 +16,7 @@ from higgins.core import errors, model
 from higgins.core.phase import EngineState
 from higgins.engine import api
 from higgins.engine import reference as references
-from higgins.engine.dialect import faults, streams, translate
+from higgins.engine.dialect import faults, pulls, streams, translate
 from higgins.engine.dialect.http import Answer, Body, Client, Query, Stream
 
 NEWEST_VERSION = (1, 47)
@@ -104,40 +104,15 @@ class Verbs:
     ) -> api.ImageFacts:
         """Fetch an image; a registry on this machine may speak plain HTTP."""
         name = references.parse(reference)
-        query: dict[str, str | bool] = {"fromImage": name.repository, "tag": name.digest or name.tag}
-        if name.is_local:
-            query["tlsVerify"] = False
+        path, query = self._pull_request(name)
         headers = translate.login_header(login)
-        with self.opened(
-            "POST", "/images/create", f"pull the image {reference}", query=query, headers=headers, pulls=reference
-        ) as stream:
-            stopped = f"The pull of the image {reference} was cancelled."
-            with streams.Watch(cancelled, stream.break_off) as watch:
-                problem = self._follow_pull(stream, reference, progress, watch)
-            watch.check(stopped)
-        if problem:
-            raise faults.pull_failure(problem, reference)
+        pulls.run(
+            self.http, path, reference=reference, query=query, headers=headers, progress=progress, cancelled=cancelled
+        )
         return self.image(name.full)
 
-    def _follow_pull(
-        self,
-        stream: Stream,
-        reference: str,
-        progress: Callable[[api.PullProgress], None] | None,
-        watch: streams.Watch,
-    ) -> str:
-        count, problem = translate.PullCount(), ""
-        try:
-            for text in streams.translated(stream.lines(), f"pull the image {reference}"):
-                line = msgspec.json.decode(text) if text.strip() else {}
-                problem = problem or line.get("error") or (line.get("errorDetail") or {}).get("message") or ""
-                if progress is not None and line and not problem:
-                    progress(count.add(line))
-        except (errors.NotReady, msgspec.DecodeError):
-            # A stream that we broke off ourselves ends in the middle of a line.
-            if not watch.fired:
-                raise
-        return problem
+    def _pull_request(self, name: references.Reference) -> tuple[str, Query]:
+        return "/images/create", {"fromImage": name.repository, "tag": name.digest or name.tag}
 
     def remove_image(self, reference: str) -> None:
         """Take an image's name away, and the image with its last name."""
@@ -282,7 +257,6 @@ class Verbs:
         query: Query | None = None,
         body: Body = None,
         headers: Mapping[str, str] | None = None,
-        pulls: str = "",
     ) -> Iterator[Stream]:
         """A stream that is closed at the end; a refusal is raised at once."""
         try:
@@ -291,8 +265,7 @@ class Verbs:
             raise faults.translate(problem, what) from problem
         try:
             if stream.status >= 400:
-                answer = stream.whole()
-                raise faults.pull_failure(faults.words(answer.body), pulls) if pulls else faults.translate(answer, what)
+                raise faults.translate(stream.whole(), what)
             yield stream
         finally:
             stream.close()

@@ -16,7 +16,7 @@ import msgspec
 from higgins.core import errors, model, units
 from higgins.core.phase import EngineState, Health
 from higgins.engine import address as addresses
-from higgins.engine import api
+from higgins.engine import api, reference
 from higgins.engine.dialect import cgroups, streams, translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.dialect.http import Query
@@ -32,6 +32,10 @@ class PodmanEngine(Dialect):
     name = "podman"
     container_root = "/libpod/containers"
     image_root = "/libpod/images"
+
+    def __init__(self, socket_path: str, installation: str) -> None:
+        super().__init__(socket_path, installation)
+        self._image_ports: dict[str, tuple[int, ...]] = {}
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
         """Change the limits of a running container: Podman 4 gives one that starts again those of its creation."""
@@ -101,6 +105,8 @@ class PodmanEngine(Dialect):
     def _facts(self, answer: dict[str, Any]) -> model.ContainerFacts:
         """The facts, with the limits in force: Podman's own words are those of the creation, whatever was changed since."""
         facts = super()._facts(answer)
+        ports = tuple(sorted({*facts.exposed_ports, *self._ports_of(answer.get("Image") or "")}))
+        facts = dataclasses.replace(facts, exposed_ports=ports)
         groups = cgroups.Groups(answer["State"].get("Pid") or 0, facts.engine_id)
         if facts.state not in (EngineState.RUNNING, EngineState.PAUSED) or not groups.seen():
             return facts
@@ -114,6 +120,12 @@ class PodmanEngine(Dialect):
         path = f"/libpod/containers/{translate.name_of(uuid)}/healthcheck"
         answer = self.call("GET", path, "check the container's health", timeout_s=None).json()
         return Health(answer.get("Status") or Health.STARTING)
+
+    def _pull_request(self, name: reference.Reference) -> tuple[str, Query]:
+        # Only libpod's own path may be told to speak plain HTTP, and only the dialect's tells bytes.
+        if name.is_local:
+            return "/libpod/images/pull", {"reference": name.full, "tlsVerify": False, "compatMode": True}
+        return super()._pull_request(name)
 
     def _ask_info(self) -> api.EngineInfo:
         return podman_translate.info(self.call("GET", "/libpod/info", "tell about itself").json())
@@ -135,6 +147,16 @@ class PodmanEngine(Dialect):
         self.call(
             "DELETE", f"/libpod/containers/{name}", "remove the container", query=query, timeout_s=REMOVE_TIMEOUT_S
         )
+
+    def _ports_of(self, image_id: str) -> tuple[int, ...]:
+        """Ports that an image exposes, asked once: Podman's facts of a container leave them out."""
+        if image_id not in self._image_ports:
+            with contextlib.suppress(errors.NotFound, errors.ImageNotFound):
+                config = (
+                    self.call("GET", f"/libpod/images/{image_id}/json", "look at the image").json().get("Config") or {}
+                )
+                self._image_ports[image_id] = translate.ports(config.get("ExposedPorts"))
+        return self._image_ports.get(image_id, ())
 
     def _digest(self, answer: dict[str, Any]) -> str | None:
         return answer.get("ImageDigest") or None
