@@ -31,7 +31,7 @@ _REASONS = (
         "Ask for less with --cpus and --memory, or ask the operator for room: higgins hosts",
     ),
     (
-        r"no such image|image.*(not found|unknown)|manifest unknown|not.*found.*image",
+        r"no (such )?image|image.*(not found|unknown)|manifest unknown|not.*found.*image",
         "Check the image's name and tag, then: higgins rebuild {name} --image IMAGE",
     ),
     (
@@ -107,6 +107,8 @@ def _after_error(container: Json, events: Sequence[Json]) -> list[str]:
 def _after_end(container: Json, name: str) -> list[str]:
     code = container.get("exit_code")
     again = f"Start it again: higgins start {name}   Remove it: higgins rm {name}"
+    if code == 143:
+        return ["It was asked to stop (TERM), and did.", again]
     if code == 137:
         return [f"It was ended by KILL: by somebody, or for want of memory (higgins update -m AMOUNT {name}).", again]
     if code in {126, 127}:

@@ -18,16 +18,28 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Aligned columns; on a terminal the header is bold and a line that is too long is cut."""
+    """Aligned columns; on a terminal the header is bold, and the widest columns are cut until the lines fit."""
     lines = [list(headers), *([clean(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
     terminal = sys.stdout.isatty()
-    room = shutil.get_terminal_size().columns
+    if terminal:
+        widths = _fitting(widths, shutil.get_terminal_size().columns)
     for number, line in enumerate(lines):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        if terminal and len(text) > room:
-            text = text[: room - 1] + "…"
+        cells = (_cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
+        text = "  ".join(cells).rstrip()
         print(f"\x1b[1m{text}\x1b[0m" if terminal and number == 0 else text)
+
+
+def _fitting(widths: list[int], room: int) -> list[int]:
+    widths = list(widths)
+    for _ in range(max(0, sum(widths) + 2 * (len(widths) - 1) - room)):
+        widest = widths.index(max(widths))
+        widths[widest] = max(1, widths[widest] - 1)
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def clean(cell: object) -> str:

@@ -65,6 +65,9 @@ def pull_verb(session: Session, image: str, host: str | None, no_wait: bool, as_
 
     try:
         for_each(hosts, pull)
+    except KeyboardInterrupt:
+        click.echo("\nThe hosts go on pulling; look again with: higgins images", err=True)
+        raise
     finally:
         if as_json:
             output.print_json(results)

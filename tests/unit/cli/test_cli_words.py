@@ -118,6 +118,11 @@ def test_times_and_sizes():
     [
         ({"status": "Error", "status_reason": "There are not enough hosts available."}, "--cpus"),
         ({"status": "Error", "status_reason": "No such image: x"}, "--image"),
+        (
+            {"status": "Error", "status_reason": "The registry has no image docker.io/x. Check its name and tag."},
+            "--image",
+        ),
+        ({"status": "Stopped", "exit_code": 143}, "asked to stop"),
         ({"status": "Error", "status_reason": "unauthorized: authentication required"}, "registries add"),
         ({"status": "Error", "status_reason": "?"}, "higgins start web"),
         ({"status": "Stopped", "exit_code": 137}, "memory"),
