@@ -1,4 +1,4 @@
-"""Rows of ``hosts``: what an operator sets, what an agent says of itself, and what room is left.
+"""Rows of ``hosts``: what an operator sets and what an agent says of itself.
 
 Must not decide which host a pod gets; claims are taken in ``claims``.
 """
@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from higgins.core import errors, model
 from higgins.store import page as pages
-from higgins.store.claims import Ratios
 from higgins.store.pods import is_uuid
 from higgins.store.seal import Sealer
 from higgins.store.session import Row, Transaction
@@ -141,11 +140,6 @@ def force_down(tx: Transaction, ident: str, forced_down: bool) -> Host:
     return _set(tx, ident, forced_down=forced_down)
 
 
-def set_zone(tx: Transaction, ident: str, availability_zone: str) -> Host:
-    """Put a host into another availability zone."""
-    return _set(tx, ident, availability_zone=availability_zone)
-
-
 def _set(tx: Transaction, ident: str, **values: Any) -> Host:
     host = get(tx, ident)
     tx.change(hosts.update().where(hosts.c.id == host.id).values(updated_at=tx.now, **values))
@@ -192,18 +186,6 @@ def live(host: Host, sealer: Sealer) -> tuple[str, str]:
 
 def _token_context(host_uuid: str) -> str:
     return f"hosts/{host_uuid}/live_token"
-
-
-def has_room(host: Host, ratios: Ratios, *, cpu_milli: int = 0, memory_mib: int = 0, disk_gib: int = 0) -> str | None:
-    """What a host lacks to take this much more, as words for the user; ``None`` when it has room. 0 always fits."""
-    room = ratios.room(cpus=host.cpus, memory_mib=host.memory_mib, disk_gib=host.disk_gib)
-    asked = (
-        ("processors", cpu_milli, host.cpu_milli_claimed, room["cpu_milli"]),
-        ("memory", memory_mib, host.memory_mib_claimed, room["memory_mib"]),
-        ("disk space", disk_gib, host.disk_gib_claimed, room["disk_gib"]),
-    )
-    missing = [what for what, more, claimed, most in asked if more > 0 and claimed + more > most]
-    return " and ".join(missing) or None
 
 
 def seen(tx: Transaction, host_ids: builtins.list[int]) -> None:

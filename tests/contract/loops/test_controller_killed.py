@@ -1,0 +1,99 @@
+"""The controller's passes killed (SIGKILL) before every statement and after every commit: nothing lost, doubled or left over."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+
+from store_rows import Rows, status
+
+from higgins.core import model
+from higgins.core.phase import Phase
+from higgins.provision.kinds import Volumes
+from higgins.provision.loop import Provisioner
+from higgins.scheduler.loop import Scheduler
+from higgins.store import pods
+from higgins.store.agents import assignments
+from higgins.store.records import volumes
+from higgins.store.session import Database
+from higgins.store.upkeep import audit
+from higgins.wire import hints
+
+_MOST_POINTS = 100
+
+
+class Killer:
+    """Kills its own process at the given point: before a statement, or after a commit."""
+
+    def __init__(self, point: int) -> None:
+        self._left = point
+
+    def statement(self, sql: str) -> None:
+        self._count()
+
+    def commit(self) -> None:
+        self._count()
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def passes(db: Database) -> None:
+    local = hints.LocalHints()
+    provisioner = Provisioner(db, local, [Volumes(db)])
+    Scheduler(db, local).run_once()
+    provisioner.make_once()
+    provisioner.take_back_once()
+
+
+def killed_at(url: str, point: int) -> bool:
+    """Whether a process that does the passes was killed at this point; false when it came to their end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            passes(Database(url, observer=Killer(point), durable=False))
+        finally:
+            os._exit(0)
+    _, ended = os.waitpid(child, 0)
+    return os.WIFSIGNALED(ended)
+
+
+def make(rows: Rows, name: str) -> pods.Pod:
+    """A pod with a volume that goes with it."""
+    new = rows.new(name)
+    with rows.db.write() as tx:
+        volume = volumes.insert(tx, project_id="project", pod_uuid=new.uuid)
+    mounts = (model.Mount(destination="/data", volume=volume.uuid),)
+    return rows.pod(name, uuid=new.uuid, container={"mounts": mounts})
+
+
+def test_killed_at_every_point_the_next_pass_makes_it_good(url: str, rows: Rows, tmp_path: pathlib.Path) -> None:
+    host_id = rows.host(cpus=64, memory_mib=64 * 1024)
+    leaving = make(rows, "leaving-0")
+    passes(rows.db)
+    points = 0
+    for point in range(1, _MOST_POINTS):
+        rows.delete(leaving)
+        assert rows.report(host_id, point, (leaving, status(Phase.GONE, 2)))
+        coming = make(rows, f"coming-{point}")
+        rows.db.close()  # a connection must not live on in a child
+
+        killed = killed_at(url, point)
+
+        passes(rows.db)
+        assert not rows.exists(leaving)
+        assert rows.again(coming).host_id == host_id
+        with rows.db.read() as tx:
+            assert audit.findings(tx) == []
+            handed_out = assignments.of_host(tx, host_id, 0, rows.sealer)
+        assert [one.uuid for one in handed_out.pods] == [coming.uuid]
+        assert len(handed_out.pods[0].volumes) == 1
+        assert rows.usage().containers == rows.host_row().pods_claimed == 1
+        if not killed:
+            break
+        leaving = coming
+        points = point
+    assert 15 < points < _MOST_POINTS - 1
