@@ -288,8 +288,8 @@ def _until_dead_or_met(host, pid):
     return False
 
 
-def crash_everywhere(runner, place, scene, capsys, *, every=1, at_once=4):
-    """Kill at every ``every``-th point of a scene; prints each point and the totals."""
+def crash_everywhere(runner, place, scene, capsys, *, chosen=lambda names: names, at_once=4):
+    """Kill at the ``chosen`` points of a scene, all of them unless told; prints each point and the totals."""
     with contextlib.ExitStack() as stack:
         template = None
         if place.copies and scene.before is not None:
@@ -298,7 +298,7 @@ def crash_everywhere(runner, place, scene, capsys, *, every=1, at_once=4):
             assert not (problem := template.prepare()), problem
         _, problem, wanted, names = one_run(runner, place, scene, None, template)
         assert not problem, problem
-        names = names[::every]
+        names = chosen(names)
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             results = list(pool.map(lambda name: one_run(runner, place, scene, name, template), names))
     told, counts = _judge(names, results, wanted)
@@ -346,15 +346,44 @@ def test_fake(scene, runner, capsys):
     crash_everywhere(runner, FAKE, scene, capsys)
 
 
-REAL_SCENES = [
-    scene for scene in scenes("busybox", "00000000-0000-4000-8000-000000000000") if "pulled" not in scene.name
-]
+WISHES = ("create", "run once, auto_remove", "start", "start of one that ended", "stop", "restart", "rebuild", "delete")
+REAL_SCENES = [scene for scene in FAKE_SCENES if scene.name in WISHES]
+CHANGES = ("engine.create#", "engine.start#", "engine.stop#", "engine.remove#")
 
 
 def _real(name, daemon):
     return Place(name, lambda root: f"unix://{daemon.socket}?installation={root.name}")
 
 
+def _since_the_wish(names):
+    """All points but those of an agent's own start, which are the same in every scene."""
+    return names[names.index("wire.assignments#1 after") :]
+
+
+def _changes(names):
+    """The points around the calls that change something in the engine."""
+    return [name for name in names if name.startswith(CHANGES)]
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", REAL_SCENES, ids=[scene.name for scene in REAL_SCENES])
 def test_podman(scene, runner, podman_daemon, capsys):
-    crash_everywhere(runner, _real("podman", podman_daemon), scene, capsys)
+    chosen = _since_the_wish if scene.name != "create" else (lambda names: names)
+    crash_everywhere(runner, _real("podman", podman_daemon), scene, capsys, chosen=chosen)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scene", REAL_SCENES, ids=[scene.name for scene in REAL_SCENES])
+def test_docker(scene, runner, docker_daemon, capsys):
+    crash_everywhere(runner, _real("docker", docker_daemon), scene, capsys, chosen=_changes)
+
+
+PODS = [scene for scene in FAKE_SCENES if "of three" in scene.name]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+@pytest.mark.parametrize("scene", PODS, ids=[scene.name for scene in PODS])
+def test_pods_of_several_on_real_engines(engine, scene, runner, request, capsys):
+    place = _real(engine, request.getfixturevalue(f"{engine}_daemon"))
+    crash_everywhere(runner, place, scene, capsys, chosen=lambda names: _changes(names)[1::4])
