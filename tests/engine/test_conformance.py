@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
+import subprocess
 import threading
+import uuid
 
 import pytest
 
@@ -268,6 +271,22 @@ def test_a_namespace_that_is_not_there_is_refused(bench):
         pytest.skip("the fake engine joins whatever it is told")
     with pytest.raises(errors.Unsupported if bench.name == "docker" else errors.Invalid):
         bench.engine.create(bench.creation(network="ns:/run/netns/no-such-namespace"))
+
+
+@ability("network namespace by path")
+def test_a_namespace_made_beforehand_is_joined(bench):
+    if bench.name != "podman":
+        pytest.skip("only Podman joins a namespace by its path")
+    name = f"higgins-test-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        uid = bench.started(FOREVER, network=f"ns:/run/netns/{name}", hostname="in-it", dns_servers=("192.0.2.53",))
+        shown = bench.engine.exec(uid, ("readlink", "/proc/self/ns/net"), timeout_s=20).output.decode()
+        assert shown.strip() == f"net:[{pathlib.Path('/run/netns', name).stat().st_ino}]"
+        assert b"192.0.2.53" in bench.engine.exec(uid, ("cat", "/etc/resolv.conf"), timeout_s=20).output
+        bench.engine.remove(uid)
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 @ability("health check")
