@@ -97,7 +97,7 @@ class Table:
         return {
             "type": "object",
             "properties": {f.name: f.shows for f in shown},
-            "required": [f.name for f in shown if f.policy is None],
+            "required": list(dict.fromkeys(f.name for f in shown if f.policy is None)),
             "additionalProperties": False,
         }
 
