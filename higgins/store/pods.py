@@ -255,16 +255,6 @@ def change(
     sum of their pods; ``OutOfCapacity`` when ``ratios`` are given and the host has no room (quota is the caller's: ``quotas.take``).
     ``Conflict`` (code ``conflict``) when another writer was first: read the row again, decide again. ``NameTaken`` for a unique name in use.
     """
-    values: dict[str, Any] = {
-        "generation": pod.generation + 1,
-        "wish": wish,
-        "wished_at": tx.now,
-        "request_id": request_id,
-        "updated_at": tx.now,
-        "stop_signal": stop_signal,
-        "run": pod.run + 1 if new_run else pod.run,
-        "build": pod.build + 1 if new_build else pod.build,
-    }
     given = {
         "desired": desired,
         "image": image,
@@ -273,21 +263,28 @@ def change(
         "memory_mib": memory_mib,
         "disk_gib": disk_gib,
     }
-    values |= {column: value for column, value in given.items() if value is not None}
+    values: dict[str, Any] = {column: value for column, value in given.items() if value is not None}
+    values |= {"wish": wish, "request_id": request_id, "stop_signal": stop_signal}
+    values |= {"run": pod.run + int(new_run), "build": pod.build + int(new_build)}
+    values |= {"generation": pod.generation + 1, "wished_at": tx.now, "updated_at": tx.now}
     if name is not None:
         values |= {"name": name, "unique_name": unique_name}
     columns = dict(values)
     if spec is not None:
-        if sealer is None:
-            raise TypeError("a new spec needs the sealer")
-        columns["spec"], columns["sealed"] = specs.encode(spec, pod.uuid, sealer)
+        columns |= _spec_columns(pod, spec, sealer)
         values |= {"spec": specs.decode(columns["spec"]), "sealed": columns["sealed"], "auto_remove": spec.auto_remove}
-        columns |= {"spec_version": specs.SPEC_VERSION, "auto_remove": spec.auto_remove}
     if pod.host_id is not None:
         _touch_host(tx, pod, values, ratios)
         columns["host_version"] = HOSTS_VERSION
     _guarded(tx, pod, columns)
     return dataclasses.replace(pod, **values)
+
+
+def _spec_columns(pod: Pod, spec: model.PodSpec, sealer: Sealer | None) -> dict[str, Any]:
+    if sealer is None:
+        raise TypeError("a new spec needs the sealer")
+    text, sealed = specs.encode(spec, pod.uuid, sealer)
+    return {"spec": text, "sealed": sealed, "spec_version": specs.SPEC_VERSION, "auto_remove": spec.auto_remove}
 
 
 def _touch_host(tx: Transaction, pod: Pod, values: Mapping[str, Any], ratios: claims.Ratios | None) -> None:

@@ -34,11 +34,15 @@ class Volume:
         """What the host is told of it."""
         return model.VolumeGrant(
             uuid=self.uuid,
-            name=f"higgins-{self.uuid}",
+            name=_on_host(self.uuid),
             driver=self.driver,
             size_gib=self.size_gib,
             auto_remove=self.pod_uuid is not None,
         )
+
+
+def _on_host(uuid: str) -> str:
+    return f"higgins-{uuid}"
 
 
 _SELECT = sa.select(*(volumes.c[field.name] for field in dataclasses.fields(Volume)))
@@ -85,6 +89,11 @@ def of(tx: Transaction, wanted: Collection[str]) -> dict[str, Volume]:
         return {}
     found = (Volume(*row) for row in tx.rows(_SELECT.where(volumes.c.uuid.in_(sorted(wanted)))))
     return {volume.uuid: volume for volume in found}
+
+
+def names(tx: Transaction) -> frozenset[str]:
+    """What every volume is called on its host."""
+    return frozenset(_on_host(row[0]) for row in tx.rows(sa.select(volumes.c.uuid)))
 
 
 def bind(tx: Transaction, uuid: str, host_id: int) -> bool:

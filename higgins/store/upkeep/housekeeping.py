@@ -1,4 +1,7 @@
-"""Housekeeping's reads and writes: history that is old enough to go, and pods whose host does not answer. Must not know how often it runs."""
+"""Housekeeping's reads and writes: history that is old enough to go, questions nobody waits for, pods whose host does not answer.
+
+Must not know how often it runs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import datetime
 
 import sqlalchemy as sa
 
+from higgins.store import actions as action_rows
 from higgins.store.session import Transaction
 from higgins.store.tables import actions, events, hosts, pods
 
@@ -24,6 +28,15 @@ def purge_history(tx: Transaction, before: datetime.datetime) -> int:
         if ids:
             gone += tx.change(table.delete().where(table.c.id.in_(ids)))
     return gone
+
+
+def end_questions(tx: Transaction, before: datetime.datetime) -> int:
+    """End the actions that are live questions begun before a time: whoever waited for the answer died with it; how many."""
+    why = "The service ended while it waited for the host. Look whether it was done before asking again."
+    # A wish's action has a generation and is ended by what its host reports.
+    asked = (actions.c.generation.is_(None), actions.c.finished_at.is_(None), actions.c.started_at < before)
+    over = {"finished_at": tx.now, "message": action_rows.ERROR, "reason": why}
+    return tx.change(actions.update().where(*asked).values(**over))
 
 
 def explain_silence(tx: Transaction, *, heard_after: datetime.datetime) -> int:

@@ -16,7 +16,7 @@ _INDEX_BYTES = 3072
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("sqlite", "ON CONFLICT (pod_uuid, key) DO UPDATE SET result"), ("postgresql", "ON CONFLICT (pod_uuid, key)"),
+    [("sqlite", "ON CONFLICT (pod_uuid, \"key\") DO UPDATE SET result"), ("postgresql", "ON CONFLICT (pod_uuid, key)"),
      ("mysql", "ON DUPLICATE KEY UPDATE result")],
 )  # fmt: skip
 def test_an_upsert_is_spelled_as_each_database_wants(name: str, words: str) -> None:
