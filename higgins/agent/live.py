@@ -52,10 +52,16 @@ class TlsFiles:
 
 
 class Answers:
-    """Answers to questions about one container, and the audit; raises only ``higgins.core.errors``."""
+    """Answers to questions about one container, and the audit; raises only ``higgins.core.errors``.
 
-    def __init__(self, engine: api.Engine, observer: Observer, orphans: Orphans, files: Files) -> None:
+    ``look`` is called with each pod of which the audit found another state than was known.
+    """
+
+    def __init__(
+        self, engine: api.Engine, observer: Observer, orphans: Orphans, files: Files, look: Callable[[str], None]
+    ) -> None:
         self._engine, self._observer, self._orphans, self._files = engine, observer, orphans, files
+        self._look = look
         self._lock = threading.Lock()
         self._samples: dict[str, tuple[float, float]] = {}
         self.questions: dict[str, Callable[[str, bytes], object]] = {
@@ -82,10 +88,13 @@ class Answers:
         self._can(api.CanCopy, "copy files").put_archive(container, path, tar)
 
     def audit(self) -> contract.AuditAnswer:
-        """All that is ours on this host."""
+        """All that is ours on this host, asked of the engine now."""
+        found, changed = self._observer.recheck()
+        for pod in changed:
+            self._look(pod)
+        self._orphans.settle()
         volumes = tuple(self._engine.volumes()) if isinstance(self._engine, api.HasVolumes) else ()
-        found = [facts for _, facts in sorted(self._observer.cached().items())]
-        return _audit(found, volumes, self._orphans.folders())
+        return _audit([facts for _, facts in sorted(found.items())], volumes, self._orphans.folders())
 
     def repair(self) -> contract.AuditAnswer:
         """Remove what nobody was assigned; answers what was removed."""

@@ -22,11 +22,26 @@ from higgins.engine.api import Engine, EngineEvent, HasVolumes
 ECHOES: dict[str, tuple[frozenset[str], EngineState | None]] = {
     "create": (frozenset({"create", "created"}), None),
     "start": (frozenset({"start", "running"}), EngineState.RUNNING),
-    "stop": (frozenset({"stop", "kill", "die", "stopped"}), EngineState.STOPPED),
+    "stop": (frozenset({"stop", "kill", "die", "cleanup", "stopped"}), EngineState.STOPPED),
     "pause": (frozenset({"pause", "paused"}), EngineState.PAUSED),
     "unpause": (frozenset({"unpause", "running"}), EngineState.RUNNING),
-    "remove": (frozenset({"remove", "removed", "destroy", "kill", "stop", "die"}), None),
+    "resize": (frozenset({"update"}), None),
+    "remove": (frozenset({"remove", "removed", "destroy", "kill", "stop", "die", "cleanup"}), None),
 }
+# Words of engines for what changes no fact that we keep.
+TRIFLES = (
+    "exec",
+    "init",
+    "attach",
+    "detach",
+    "resize",
+    "top",
+    "archive-path",
+    "extract-to-dir",
+    "copy",
+    "commit",
+    "export",
+)
 
 
 def boot_id() -> str:
@@ -66,12 +81,25 @@ class Observer:
             self._owners.update({found.uuid: found.pod for found in facts.values()})
             self._volumes = volumes
 
-    def hint(self, event: EngineEvent) -> None:
-        """Keep what the engine said of a container until its pod is looked at."""
+    def recheck(self) -> tuple[dict[str, model.ContainerFacts], frozenset[str]]:
+        """Everything of ours in the engine now, and the pods of which it differs from the facts kept: those will be inspected."""
+        found = {facts.uuid: facts for facts in self._engine.list()}
+        with self._lock:
+            every = found.keys() | self._facts.keys()
+            changed = {uuid for uuid in every if found.get(uuid) != self._facts.get(uuid)}
+            self._dirty |= changed
+            self._owners.update({uuid: facts.pod for uuid, facts in found.items()})
+            return found, frozenset(self._owners[uuid] for uuid in changed if uuid in self._owners)
+
+    def hint(self, event: EngineEvent) -> str | None:
+        """Keep what the engine said of a container until its pod is looked at; that pod, None when there is no need to look."""
+        if event.what.startswith(TRIFLES):
+            return None
         with self._lock:
             self._hints.setdefault(event.container, set()).add(event.what)
             if event.pod:
                 self._owners[event.container] = event.pod
+            return self._owners.get(event.container)
 
     def touched(self, uuid: str, pod: str) -> None:
         """Have a container inspected before its facts are used again."""
@@ -161,7 +189,10 @@ class Observer:
         if what not in echoes:
             return False
         state = echoes.pop(what)
-        return state is None or (cached is not None and cached.state is state)
+        if state is None:
+            return True
+        ended = state is EngineState.STOPPED
+        return cached is not None and cached.state is state and not (ended and cached.exit_code is None)
 
     def have(self, want: model.Assignment) -> Have:
         """What the host has of a pod."""

@@ -107,7 +107,7 @@ class Agent:
         self._orphans = Orphans(engine, self._observer, files, self._loop.knows, grace_s=timings.orphan_grace_s)
         self._inventory = Inventory(engine, hostname)
         self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
-        answers = live.Answers(engine, self._observer, self._orphans, files)
+        answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
         self._live = live.LiveServer(answers, live_address, live_token, tls)
         self._stopping = threading.Event()
         self._greet = threading.Event()
@@ -185,8 +185,7 @@ class Agent:
             up_since = time.monotonic()
             try:
                 for event in self._engine.events(self._engine_connected):
-                    self._observer.hint(event)
-                    pod = event.pod or self._observer.owner(event.container)
+                    pod = self._observer.hint(event)
                     if pod:
                         self._queue.add(pod)
                 reason = "its event stream ended"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from higgins.core import errors
 from higgins.core.caller import Scope
@@ -11,6 +12,7 @@ from higgins.core.phase import Desired, Phase
 from higgins.store import hosts, pods
 from higgins.store.hosts import Host
 from higgins.store.pods import Pod
+from higgins.store.records import volumes
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
@@ -34,11 +36,9 @@ def look(database: Database, sealer: Sealer, *, repair: bool, stuck_after_s: flo
     with database.read() as tx:
         found = audit.findings(tx, stuck_after_s=stuck_after_s)
         every_host = hosts.list(tx)
-        every_pod = [pod for kind in ("container", "capsule") for pod in pods.list(tx, Scope(None), kind=kind)]
     repaired = 0
     for host in every_host:
-        mine = [pod for pod in every_pod if pod.host_id == host.id]
-        on_host, put_right = _look_at_host(host, mine, sealer, repair=repair)
+        on_host, put_right = _look_at_host(database, host, sealer, repair=repair)
         found += on_host
         repaired += put_right
     if repair:
@@ -47,28 +47,49 @@ def look(database: Database, sealer: Sealer, *, repair: bool, stuck_after_s: flo
     return Result(found, repaired)
 
 
-def _look_at_host(host: Host, mine: list[Pod], sealer: Sealer, *, repair: bool) -> tuple[list[Finding], int]:
+def _look_at_host(database: Database, host: Host, sealer: Sealer, *, repair: bool) -> tuple[list[Finding], int]:
     try:
-        client = LiveClient(*hosts.live(host, sealer))
-        answer = client.audit()
-        found = list(_compare(host, mine, answer))
-        removed = client.repair() if repair and found else None
+        with contextlib.closing(LiveClient(*hosts.live(host, sealer))) as client:
+            before = _known(database, host)
+            answer = client.audit()
+            after = _known(database, host)
+            # What is under way while the host is asked is no finding: it would be gone at the next look.
+            still = set(_compare(host, after, answer))
+            found = [finding for finding in _compare(host, before, answer) if finding in still]
+            removed = client.repair() if repair and any(finding.repairable for finding in found) else None
     except errors.HigginsError as error:
         return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)], 0
     return found, len(removed.containers) + len(removed.leftover_files) if removed else 0
 
 
-def _compare(host: Host, mine: Iterable[Pod], answer: AuditAnswer) -> Iterator[Finding]:
-    known = {pod.uuid: pod for pod in mine}
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database has of a host."""
+
+    pods: dict[str, Pod]
+    volumes: frozenset[str]
+
+
+def _known(database: Database, host: Host) -> _Known:
+    with database.read() as tx:
+        every = (pod for kind in ("container", "capsule") for pod in pods.list(tx, Scope(None), kind=kind))
+        return _Known({pod.uuid: pod for pod in every if pod.host_id == host.id}, volumes.names(tx))
+
+
+def _compare(host: Host, known: _Known, answer: AuditAnswer) -> Iterator[Finding]:
     for container in answer.containers:
-        if container.pod not in known:
+        if container.pod not in known.pods:
             text = f"the engine of {host.hostname} has it ({container.state}), but no pod of this host does"
             yield Finding("container", container.uuid, text, True)
     for folder in answer.leftover_files:
-        if folder not in known:
+        if folder not in known.pods:
             yield Finding("files", folder, f"files of a pod that is not assigned to {host.hostname}", True)
+    for volume in answer.volumes:
+        if volume not in known.volumes:
+            text = f"the engine of {host.hostname} has it, but nobody's record does; it may hold data, so remove it by hand"
+            yield Finding("volume", volume, text, False)
     on_engine = {container.pod for container in answer.containers}
-    for uuid, pod in known.items():
+    for uuid, pod in known.pods.items():
         settled = pod.observed_generation >= pod.generation and pod.desired is not Desired.DELETED
         if settled and pod.phase in _ON_HOST and uuid not in on_engine:
             yield Finding(

@@ -43,6 +43,10 @@ class Orphans:
         """Pods of which only injected files are left."""
         return tuple(pod for pod in self._files.pods() if not self._assigned(pod))
 
+    def settle(self) -> None:
+        """Look again at what may have changed and no pod of this host accounts for."""
+        self._observer.settle_strangers(self._assigned)
+
     def sweep(self) -> None:
         """Remove orphans seen for longer than the grace time."""
         self._remove(self._grace_s)
@@ -55,7 +59,7 @@ class Orphans:
         with self._lock:
             if not self._allowed:
                 return (), ()
-        self._observer.settle_strangers(self._assigned)
+        self.settle()
         containers, folders = self.containers(), self.folders()
         now = time.monotonic()
         with self._lock:
