@@ -25,6 +25,8 @@ from higgins.wire.server import Server
 
 LOG = logging.getLogger(__name__)
 
+_QUESTION_S = 300.0
+
 
 class Part(Protocol):
     """Something that runs on threads of its own between ``start`` and ``stop``."""
@@ -85,6 +87,7 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             local,
             history_days=conf.housekeeping.history_days,
             idempotency_hours=conf.housekeeping.idempotency_hours,
+            question_s=max(_QUESTION_S, 2.0 * conf.api.live_timeout_s),
             down_after_s=chosen.host_down_after_s,
         ),
         Server(Desk(database, sealer), local, load.wire_address(conf), tls=_tls(conf)),

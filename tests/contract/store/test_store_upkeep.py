@@ -147,6 +147,18 @@ def test_history_ends_and_what_is_open_stays(rows: Rows) -> None:
     assert (len(rows.actions(done)), len(rows.actions(still))) == (0, 1)
 
 
+def test_a_question_that_nobody_waits_for_any_more_ends_as_an_error(rows: Rows, db: Database) -> None:
+    pod = rows.pod("web")
+    with db.write() as tx:
+        actions.start(tx, pod.uuid, "project", "user", "req-commit", "commit", generation=None)
+        assert housekeeping.end_questions(tx, tx.now - datetime.timedelta(minutes=5)) == 0
+        assert housekeeping.end_questions(tx, tx.now + datetime.timedelta(minutes=5)) == 1
+    commit, create = rows.actions(pod)
+    assert (commit.action, commit.message) == ("commit", "Error")
+    assert "before asking again" in str(commit.reason)
+    assert create.finished_at is None
+
+
 def test_a_silent_host_is_named_at_what_waits_for_it_until_it_answers(rows: Rows, db: Database) -> None:
     host_id = rows.host()
     waits, settled = (_placed(rows, rows.pod(name), host_id) for name in ("waits", "settled"))
