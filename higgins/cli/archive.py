@@ -10,12 +10,8 @@ import os
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from higgins.cli.errors import CliError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def pack(source: Path, name: str | None) -> bytes:
@@ -45,50 +41,45 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def unpack(data: bytes, destination: Path, rename_root: str | None) -> list[str]:
     """Unpack into the directory ``destination`` and return the names that were left out (devices and the like).
 
-    ``rename_root`` replaces the first part of each name; ``""`` drops it.
+    ``rename_root`` is what the copied thing itself is called here (``""``: nothing, its contents are copied); the archive may
+    call it by its own name or by ``.``. ``None`` takes all names as they are.
     """
-    left_out = []
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
-            for member, target in _targets(archive, destination, rename_root):
-                if not _write(archive, member, target, destination, rename_root):
-                    left_out.append(member.name)
+            names = _Names(destination, rename_root)
+            return [member.name for member in archive if not _write(archive, member, names)]
     except tarfile.TarError as error:
         raise CliError("What came from the container is no proper archive.", "Try again.") from error
     except OSError as error:
         raise CliError(f"{error.filename or destination} cannot be written: {error.strerror}.") from error
-    return left_out
 
 
-def _targets(
-    archive: tarfile.TarFile, destination: Path, rename_root: str | None
-) -> Iterator[tuple[tarfile.TarInfo, Path]]:
-    for member in archive:
-        target = _target(member.name, destination, rename_root)
-        inside = Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(destination))
-        if target != destination and not inside:
-            raise CliError(f"The archive wants to write outside of {destination} ({member.name}).", "Do not trust it.")
-        yield member, target
+class _Names:
+    """Where each name of an archive goes; the first one asked for tells what the archive calls the copied thing."""
+
+    def __init__(self, destination: Path, rename_root: str | None) -> None:
+        self._destination, self._rename = destination, rename_root
+        self._nameless: bool | None = None
+
+    def target(self, name: str) -> Path:
+        """A place within the destination; raises ``CliError`` for a name that leads out of it, by itself or through a link."""
+        parts = [part for part in PurePosixPath(name).parts if part not in {"/", "."}]
+        if self._nameless is None:
+            self._nameless = not parts
+        if self._rename is not None:
+            parts = [*([self._rename] if self._rename else []), *(parts if self._nameless else parts[1:])]
+        target = self._destination.joinpath(*parts)
+        inside = Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(self._destination))
+        if ".." in parts or (target != self._destination and not inside):
+            raise CliError(f"The archive wants to write outside of {self._destination} ({name}).", "Do not trust it.")
+        return target
 
 
-def _target(name: str, destination: Path, rename_root: str | None) -> Path:
-    parts = [part for part in PurePosixPath(name).parts if part not in {"/", "."}]
-    if ".." in parts:
-        raise CliError(f"The archive wants to write outside of {destination} ({name}).", "Do not trust it.")
-    if rename_root is not None and parts:
-        parts = [*([rename_root] if rename_root else []), *parts[1:]]
-    return destination.joinpath(*parts)
-
-
-def _write(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, destination: Path, rename_root: str | None
-) -> bool:
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, names: _Names) -> bool:
+    """Write one member; false for what is no file, directory or link."""
+    target = names.target(member.name)
     if member.isdir():
-        if target.is_symlink() or (target.exists() and not target.is_dir()):
-            raise CliError(f"{target} is not a directory, and will not be replaced by one.")
-        target.mkdir(parents=True, exist_ok=True)
-        if target != destination:
-            target.chmod(member.mode & 0o777 | 0o700)
+        _make_directory(target, member.mode)
         return True
     if target.is_dir() and not target.is_symlink():
         raise CliError(f"{target} is a directory, and will not be replaced by a file.")
@@ -98,7 +89,7 @@ def _write(
         target.symlink_to(member.linkname)
         return True
     if member.islnk():
-        first = _target(member.linkname, destination, rename_root)
+        first = names.target(member.linkname)
         if first.is_symlink() or not first.is_file():
             return False
         target.unlink(missing_ok=True)
@@ -114,3 +105,11 @@ def _write(
     target.chmod(member.mode & 0o777)
     os.utime(target, (member.mtime, member.mtime))
     return True
+
+
+def _make_directory(target: Path, mode: int) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise CliError(f"{target} is not a directory, and will not be replaced by one.")
+    if not target.is_dir():
+        target.mkdir(parents=True)
+        target.chmod(mode & 0o777 | 0o700)

@@ -21,11 +21,15 @@ OWN_FAILURE = 125
 
 
 class CliError(click.ClickException):
-    """A failure with a message for the user and a hint of what to do next; ends the command with 1."""
+    """A failure with a message for the user and a hint of what to do next; ends the command with 1.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    ``run_code`` is what ``run`` and ``exec`` end with instead.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, run_code: int = OWN_FAILURE) -> None:
         super().__init__(message)
         self.hint = hint
+        self.run_code = run_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message, and the hint below it, on standard error."""
@@ -49,12 +53,12 @@ class ApiError(CliError):
 
 @contextlib.contextmanager
 def own_failures() -> Iterator[None]:
-    """Within it every error of Higgins' own ends the command with 125."""
+    """Within it an error ends the command with its ``run_code``, which is 125 for Higgins' own."""
     try:
         yield
     except CliError as error:
         error.show()
-        raise click.exceptions.Exit(OWN_FAILURE) from error
+        raise click.exceptions.Exit(error.run_code) from error
 
 
 def refusal(status: int, body: bytes, *, about: str = "NAME", who: str = "", request_id: str = "") -> ApiError:

@@ -25,7 +25,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     if terminal:
         widths = _fitting(widths, shutil.get_terminal_size().columns)
     for number, line in enumerate(lines):
-        cells = (_cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
+        cells = (cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
         text = "  ".join(cells).rstrip()
         print(f"\x1b[1m{text}\x1b[0m" if terminal and number == 0 else text)
 
@@ -38,7 +38,8 @@ def _fitting(widths: list[int], room: int) -> list[int]:
     return widths
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """The text, ended with an ellipsis where it is too long."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

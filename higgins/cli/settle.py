@@ -23,6 +23,16 @@ _UNFINISHED_S = 60.0
 Json = dict[str, Any]
 
 
+class Failed(CliError):
+    """A request on a container that was accepted and then failed; ``why`` is the reason alone."""
+
+    def __init__(self, container: Json, what: str, why: str) -> None:
+        name = container["name"]
+        super().__init__(f"{name} could not be {what}: {why}", f"See more: higgins why {name}")
+        self.container = container
+        self.why = why
+
+
 def pace(longest_s: float = 1.0) -> Iterator[float]:
     """The pauses between looks: short at first, never longer than ``longest_s``."""
     pause_s = 0.03
@@ -59,7 +69,7 @@ def settle(
 ) -> Json | None:
     """Wait until the request is done; the container then, or ``None`` when it is gone.
 
-    ``what`` completes "NAME could not be ..." in the ``CliError`` that is raised when the request failed.
+    ``what`` completes "NAME could not be ..." in ``Failed``, which is raised when the request failed.
     ``watch`` sees the container at each look; in the statuses of ``passing`` it is not there yet.
     """
     quiet_since: float | None = None
@@ -85,10 +95,7 @@ def _judged(api: Api, container: Json, action: Json | None, what: str) -> Json |
     if now is None:
         return None
     if action and action.get("message") == "Error":
-        raise CliError(
-            f"{now['name']} could not be {what}: {reason(api, now, action['request_id'])}",
-            f"See more: higgins why {now['name']}",
-        )
+        raise Failed(now, what, reason(api, now, action["request_id"]))
     if action and not action.get("finish_time"):
         raise CliError(
             f"{now['name']} has not been {what} yet, and nothing more happens.", f"See why: higgins why {now['name']}"

@@ -1,6 +1,7 @@
 """The output of a container as it comes, by asking for what is new. It must not know who looks at it.
 
-The API tells logs from a second on, so lines of the newest second come again with each answer; they are counted and left out.
+The API tells logs from a second on, and some engines stamp lines with whole seconds, so the lines of the newest two seconds are
+asked for again each time; they are counted and left out.
 """
 
 from __future__ import annotations
@@ -54,10 +55,9 @@ class _Stream:
                 fresh.append(line)
         stamps = [stamp for stamp, _ in lines if stamp]
         if stamps:
-            newest = max(stamps, key=_order)
-            second = newest[:19]
-            self.since = str(int(_when(newest)))
-            self._seen = collections.Counter(line for line in lines if line[0][:19] >= second)
+            since = int(max(map(_when, stamps))) - 1
+            self._seen = collections.Counter(line for line in lines if _when(line[0]) >= since)
+            self.since = str(since)
         elif lines:
             self._seen |= collections.Counter(lines)
         return fresh

@@ -88,38 +88,41 @@ def _is_directory(stat: Json) -> bool:
     return bool(mode & _DIRECTORY_BIT) or mode & _POSIX_TYPE == _POSIX_DIRECTORY
 
 
+def _link_target(stat: Json) -> str:
+    """Where a link leads; empty for what is no link."""
+    return str(stat.get("linkTarget") or "") if int(stat.get("mode") or 0) & _LINK_BIT else ""
+
+
 def _out(api: Api, container: Json, path: str, destination: str) -> None:
-    contents = path.endswith("/.")
-    data, stat = _fetch(api, container, path)
+    clean = posixpath.normpath(path)
+    data, stat = _fetch(api, container, clean)
+    for _ in range(_MOST_LINKS):  # a path that ends with / or /. means what a link leads to
+        if not path.endswith(("/", "/.")) or not _link_target(stat):
+            break
+        clean = posixpath.normpath(posixpath.join(posixpath.dirname(clean), _link_target(stat)))
+        data, stat = _fetch(api, container, clean)
     if destination == "-":
         if sys.stdout.isatty():
             raise click.UsageError("A tar is not for a terminal; send it on, as in: higgins cp NAME:/PATH - | tar x")
         sys.stdout.buffer.write(data)
         return
-    place = Path(destination)
-    directory = _is_directory(stat)
-    if place.is_dir():
-        keep = posixpath.basename(posixpath.normpath(path)) or ""
-        root = "" if contents or not keep else keep
-        left_out = archive.unpack(data, place, root if directory else None)
-    elif directory:
-        if place.exists():
-            raise CliError(f"{place} is a file, and {path} is a directory.", "Name a directory to copy it to.")
-        _parent(place)
-        place.mkdir()
-        left_out = archive.unpack(data, place, "")
-    elif destination.endswith("/"):
-        raise CliError(f"There is no directory {destination}.", "Make it first.")
-    else:
-        _parent(place)
-        left_out = archive.unpack(data, place.parent, place.name)
+    folder, root = _landing(Path(destination), destination, path, directory=_is_directory(stat))
+    left_out = archive.unpack(data, folder, root)
     if left_out:
         click.echo(f"Left out, for they are no files: {', '.join(output.clean(n) for n in left_out)}", err=True)
 
 
-def _parent(place: Path) -> None:
+def _landing(place: Path, told: str, path: str, *, directory: bool) -> tuple[Path, str]:
+    """The directory to unpack into, and what the copied thing is called there."""
+    if place.is_dir():
+        return place, "" if path.endswith("/.") else posixpath.basename(posixpath.normpath(path))
+    if directory and place.exists():
+        raise CliError(f"{place} is a file, and {path} is a directory.", "Name a directory to copy it to.")
+    if told.endswith("/") and not directory:
+        raise CliError(f"There is no directory {told}.", "Make it first.")
     if not place.parent.is_dir():
         raise CliError(f"There is no directory {place.parent}.", "Make it first.")
+    return place.parent, place.name
 
 
 def _in(api: Api, container: Json, source: str, path: str) -> None:
@@ -162,7 +165,7 @@ def _look(api: Api, container: Json, path: str) -> tuple[str, str]:
             if error.status == 400:
                 error.hint = f"If {path} is a directory, end its path with /"
             raise
-        if not (int(stat.get("mode") or 0) & _LINK_BIT and stat.get("linkTarget")):
+        if not _link_target(stat):
             return path, "directory" if _is_directory(stat) else "file"
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(stat["linkTarget"])))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), _link_target(stat)))
     raise CliError(f"The links at {path} in {container['name']} lead in a circle.")

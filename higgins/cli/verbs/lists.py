@@ -10,6 +10,7 @@ import click
 from higgins.cli import output
 from higgins.cli.session import Session, for_each, json_option, pass_session
 
+_STATUS_WIDTH = 70
 _AT_REST = frozenset({"Stopped", "Created"})
 
 
@@ -44,7 +45,7 @@ def _row(container: dict[str, Any], all_projects: bool) -> list[object]:
         container["uuid"][:8],
         container.get("name"),
         container.get("image"),
-        output.status(container),
+        output.cut(output.status(container), _STATUS_WIDTH),
         ", ".join(output.addresses(container)),
         output.ago(container.get("created_at")),
     ]

@@ -13,7 +13,7 @@ from higgins.cli import output, tail
 from higgins.cli.errors import OWN_FAILURE, CliError, own_failures
 from higgins.cli.progress import Progress
 from higgins.cli.session import Session, json_option, no_wait_option, pass_session
-from higgins.cli.settle import TRANSIENT, look, pace, reason, settle
+from higgins.cli.settle import TRANSIENT, Failed, look, pace, reason, settle
 from higgins.cli.verbs.change import remove
 from higgins.cli.verbs.creation import creation_body, creation_options
 
@@ -84,7 +84,13 @@ def run_verb(
         if told["interactive"] and not stays and sys.stdin.isatty():
             click.echo("Only the output is shown; what you type is not sent to the container.", err=True)
         # attached, we remove it ourselves: its last words and its exit code must be read first
-        made, gone = _make(api, body, auto_remove=auto_remove and stays, run=True, wait=not no_wait, quiet=as_json)
+        try:
+            made, gone = _make(api, body, auto_remove=auto_remove and stays, run=True, wait=not no_wait, quiet=as_json)
+        except Failed as failed:
+            if auto_remove and not stays:
+                remove(api, failed.container, force=False)
+                failed.hint = "It was removed again, as --rm asks for."
+            raise
         if as_json:
             output.print_json(made)
         elif stays:
@@ -110,22 +116,24 @@ def _make(
         with Progress(api, quiet=quiet) as progress:
             passing = TRANSIENT | {"Created"} if run else TRANSIENT
             now = settle(api, made, reply.request_id, what, watch=progress, passing=passing)
+            if now is not None and now.get("status") == "Error":
+                raise Failed(now, what, reason(api, now))
     except KeyboardInterrupt:
         _say_how_to_look(made, "is still being made")
         raise
-    if now is None:
-        return made, True
-    if now.get("status") == "Error":
-        raise _not_made(api, now, what)
-    return now, False
+    except Failed as failed:
+        name = failed.container["name"]
+        failed.hint = f"It is kept for you to look at: higgins why {name}; remove it with: higgins rm {name}"
+        failed.run_code = _code_of(failed)
+        raise
+    return (made, True) if now is None else (now, False)
 
 
-def _not_made(api: Api, container: Json, what: str) -> CliError:
-    name = container["name"]
-    return CliError(
-        f"{name} could not be {what}: {reason(api, container)}",
-        f"It is kept for you to look at: higgins why {name}; remove it with: higgins rm {name}",
-    )
+def _code_of(failed: Failed) -> int:
+    """127 for a program that the image does not have, 126 for one that may not be run, as shells and docker end."""
+    if re.search(r"executable file .*not found|no such file or directory", failed.why, re.IGNORECASE):
+        return 127
+    return 126 if re.search(r"permission denied|exec format", failed.why, re.IGNORECASE) else OWN_FAILURE
 
 
 def _attached(api: Api, container: Json, *, auto_remove: bool) -> int:

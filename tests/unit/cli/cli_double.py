@@ -22,6 +22,12 @@ from cli_double_other import PROJECT, OtherThings, Refuse
 USER, PASSWORD = "demo", "s3cret-of-demo"
 T0 = "2026-01-02 03:04:05.000006"
 LOOKS = 2
+LINES = [
+    ("stdout", "2026-01-02T03:04:05.000000001Z", "one\n"),
+    ("stderr", "2026-01-02T03:04:05.500000000Z", "two\n"),
+    ("stdout", "2026-01-02T03:04:05.500000001Z", "three\n"),
+    ("stdout", "2026-01-02T03:04:07.000000000Z", "four"),
+]
 
 ACTIONS = {  # action: statuses it is allowed from, task state, then
     "start": (

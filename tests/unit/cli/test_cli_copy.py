@@ -182,6 +182,28 @@ def test_hard_links_are_copied_and_devices_left_out(tmp_path):
     assert _tree(tmp_path) == {"a": "A", "b": "A"}
 
 
+@pytest.mark.parametrize("own", [["d", "d/a", "d/s/b"], [".", "./a", "./s/b"], ["/", "/a", "/s/b"]])
+@pytest.mark.parametrize(("root", "under"), [("", ""), ("new", "new/")])
+def test_an_archive_may_call_the_copied_directory_by_any_name(own, root, under, tmp_path):
+    members = [
+        (own[0], tarfile.DIRTYPE, "", b""),
+        (own[1], tarfile.REGTYPE, "", b"A"),
+        (own[2], tarfile.REGTYPE, "", b"B"),
+    ]
+    assert archive.unpack(_tar(*members), tmp_path, root) == []
+    assert _tree(tmp_path) == {f"{under}a": "A", f"{under}s/b": "B"}
+
+
+def test_a_link_to_a_directory_comes_out_as_a_link_or_as_what_it_leads_to(web, root, run, environment):
+    (root / "real").mkdir()
+    (root / "real/a").write_text("A")
+    (root / "link").symlink_to("real")
+    assert run("cp", "web:/link/.", "contents").exit_code == 0
+    assert run("cp", "web:/link", "kept").exit_code == 0
+    assert _tree(environment / "contents") == {"a": "A"}
+    assert os.readlink(environment / "kept") == "real"
+
+
 def test_a_broken_archive_is_told(tmp_path):
     with pytest.raises(CliError, match="no proper archive"):
         archive.unpack(b"not a tar" * 100, tmp_path, None)
