@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime
+import enum
 import uuid as uuids
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -264,12 +265,11 @@ def change(
         "disk_gib": disk_gib,
     }
     values: dict[str, Any] = {column: value for column, value in given.items() if value is not None}
-    values |= {"wish": wish, "request_id": request_id, "stop_signal": stop_signal}
-    values |= {"run": pod.run + int(new_run), "build": pod.build + int(new_build)}
-    values |= {"generation": pod.generation + 1, "wished_at": tx.now, "updated_at": tx.now}
+    values |= {"wish": wish, "request_id": request_id, "stop_signal": stop_signal, "generation": pod.generation + 1}
+    values |= {"run": pod.run + new_run, "build": pod.build + new_build, "wished_at": tx.now, "updated_at": tx.now}
     if name is not None:
         values |= {"name": name, "unique_name": unique_name}
-    columns = dict(values)
+    columns = {column: str(value) if isinstance(value, enum.StrEnum) else value for column, value in values.items()}
     if spec is not None:
         columns |= _spec_columns(pod, spec, sealer)
         values |= {"spec": specs.decode(columns["spec"]), "sealed": columns["sealed"], "auto_remove": spec.auto_remove}
