@@ -274,7 +274,7 @@ class Agent:
             self._orphans.allow()
 
     def _tick(self) -> None:
-        inventory_at = time.monotonic()
+        inventory_at = recheck_at = time.monotonic()
         while not self._stopping.wait(self._timings.tick_s):
             try:
                 self._loop.tick()
@@ -282,10 +282,18 @@ class Agent:
                 if time.monotonic() - inventory_at >= self._timings.inventory_s:
                     inventory_at = time.monotonic()
                     self._tell_facts()
+                if time.monotonic() - recheck_at >= self._timings.resync_s:
+                    recheck_at = time.monotonic()
+                    self._recheck()
             except errors.HigginsError as error:
                 LOG.warning("Housekeeping is tried again: %s", error.message)
             except Exception:
                 LOG.exception("Housekeeping broke")
+
+    def _recheck(self) -> None:
+        """Look at the pods whose containers changed without an event of it having come through."""
+        for pod in self._observer.recheck()[1]:
+            self._queue.add(pod)
 
     def _pause(self, failures: int) -> None:
         most_s = self._timings.reconnect_most_s

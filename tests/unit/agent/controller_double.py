@@ -1,21 +1,18 @@
-"""A small controller for tests of the agent: keeps wishes and reports in memory and speaks the real wire on a unix socket."""
+"""A small controller for tests of the agent: keeps wishes and reports in memory behind the real server of the wire."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import http.server
-import socketserver
+import hashlib
 import threading
 import time
-import urllib.parse
-
-import msgspec
 
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, PullPolicy, Wish
 from higgins.wire import contract
-from higgins.wire.client import fault_of
+from higgins.wire.hints import LocalHints, host_topic
+from higgins.wire.server import Server
 
 TOKEN = "host-token"
 
@@ -46,7 +43,8 @@ class Controller:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.revision = 0
+        self.hints = LocalHints()
+        self.revision = 1
         self.wants: dict[str, tuple[int, model.Assignment]] = {}
         self.images: dict[str, tuple[int, contract.ImageWish]] = {}
         self.status: dict[str, model.PodStatus] = {}
@@ -65,7 +63,7 @@ class Controller:
         with self.changed:
             self.revision += 1
             self.wants[want.uuid] = (self.revision, want)
-            self.changed.notify_all()
+        self.hints.nudge(host_topic(1))
 
     def change(self, uuid: str, **changes) -> model.Assignment:
         with self.changed:
@@ -85,7 +83,7 @@ class Controller:
         with self.changed:
             self.revision += 1
             self.images[want.uuid] = (self.revision, want)
-            self.changed.notify_all()
+        self.hints.nudge(host_topic(1))
 
     def forget(self, uuid: str) -> None:
         with self.changed:
@@ -99,11 +97,10 @@ class Controller:
             self.changed.notify_all()
             return contract.Welcome(host_uuid="host-1", report_number=self.number)
 
-    def assignments(self, since, wait_s):
+    def assignments(self, since):
         with self.changed:
             if not self.greeted:
                 raise errors.Conflict("Say Hello first.")
-            self.changed.wait_for(lambda: since == 0 or self.revision > since, wait_s)
             return contract.Assignments(
                 revision=self.revision,
                 full=since == 0,
@@ -156,78 +153,43 @@ class Controller:
         return [event for (owner, _), event in self.events.items() if owner == pod and event.verb == verb]
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-    request_queue_size = 64
+class _Desk:
+    """The controller as the wire's server wants it; there is one host."""
 
-    def __init__(self, path, controller):
-        self.controller = controller
-        self.open: set = set()
-        super().__init__(str(path), _Handler)
+    def __init__(self, controller):
+        self._controller = controller
 
-    def handle_error(self, request, client_address):
-        """A client that went away is no news."""
+    def authenticate(self, credential_hash):
+        return 1 if credential_hash == hashlib.sha256(TOKEN.encode()).hexdigest() else None
 
-    def process_request(self, request, client_address):
-        self.open.add(request)
-        super().process_request(request, client_address)
+    def hello(self, host_id, facts, live_address, live_token):
+        hello = contract.Hello(facts=facts, live_address=live_address, live_token=live_token)
+        welcome = self._controller.hello(hello)
+        return welcome.host_uuid, welcome.report_number
 
-    def shutdown_request(self, request):
-        self.open.discard(request)
-        super().shutdown_request(request)
+    def assignments(self, host_id, since):
+        return self._controller.assignments(since)
 
+    def report(self, host_id, report):
+        return self._controller.report(report).taken
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    def versions(self, host_ids):
+        return dict.fromkeys(host_ids, self._controller.revision)
 
-    def address_string(self):
-        return "unix"
-
-    def log_message(self, *args):
-        """Silence."""
-
-    def _serve(self):
-        controller = self.server.controller
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = urllib.parse.urlsplit(self.path)
-        query = dict(urllib.parse.parse_qsl(parts.query))
-        try:
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                raise errors.Unauthorized("Who are you?")
-            if parts.path.endswith("hello"):
-                answer = controller.hello(msgspec.json.decode(body, type=contract.Hello))
-            elif parts.path.endswith("report"):
-                answer = controller.report(msgspec.json.decode(body, type=contract.Report))
-            else:
-                answer = controller.assignments(int(query["since"]), float(query["wait_s"]))
-            status = 200
-        except errors.HigginsError as error:
-            status, answer = error.http_status, fault_of(error)
-        data = msgspec.json.encode(answer)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = _serve  # noqa: N815
+    def seen(self, host_ids):
+        """Heard of is all that is asked."""
 
 
 @contextlib.contextmanager
 def serving(controller, path):
-    """The controller on a unix socket; on leaving, its connections are cut as by a kill."""
-    server = _Server(path, controller)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
+    """The controller on a unix socket, by the real server."""
+    server = Server(_Desk(controller), controller.hints, f"unix:{path}", threads=2)
+    server.start()
     try:
         yield f"unix:{path}"
     finally:
-        server.shutdown()
-        server.server_close()
-        for request in list(server.open):
-            with contextlib.suppress(OSError):
-                request.shutdown(2)
+        server.stop()
         path.unlink(missing_ok=True)
-        thread.join()
 
 
 def until(condition, what, timeout_s=15.0):

@@ -238,6 +238,15 @@ def test_disk_full_for_files(house):
     house.controller.wait(lambda: (s := house.controller.status.get("c1")) and "on the host" in s.reason, "a reason")
 
 
+def test_an_event_that_was_lost_is_made_up_for(house):
+    house.start(timings=dataclasses.replace(QUICK, resync_s=0.05))
+    house.controller.wish(assignment("c1"))
+    house.controller.wait_for("c1", Phase.RUNNING)
+    record = house.store.get("c1")  # changed without a word to those who follow events
+    record.state, record.exit_code, record.ends_at = EngineState.STOPPED, 5, None
+    assert house.controller.wait_for("c1", Phase.STOPPED).containers[0].exit_code == 5
+
+
 def test_the_clock_going_back_changes_nothing(house):
     now = [datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC).timestamp()]
     engine = house.new_engine()

@@ -209,7 +209,7 @@ def meets(want: model.Assignment, have: Have) -> bool:
     return all(have.state(each.uuid) is not R for each in want.spec.init_containers) or want.desired is Desired.CREATED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(cases(), st.integers(0, 25))
 def test_converges_and_then_stays(case, crash_after):
     want, have = case
@@ -231,7 +231,7 @@ def test_converges_and_then_stays(case, crash_after):
     assert meets(want, have), have
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases())
 def test_a_run_that_was_had_is_not_had_again(case):
     want, have = case
@@ -240,7 +240,7 @@ def test_a_run_that_was_had_is_not_had_again(case):
             assert have.runs.get(step.target, 0) < want.run
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases())
 def test_nothing_fails_that_nobody_else_broke(case):
     want, have = case
