@@ -224,7 +224,7 @@ class Client:
         timeout_s: float | None,
         opened: Callable[[Callable[[], None]], None] | None = None,
     ) -> tuple[UnixConnection, http.client.HTTPResponse]:
-        connection = self._connection()
+        connection, kept = self._connection()
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout_s)
@@ -232,21 +232,32 @@ class Client:
                 opened(connection.break_off)
             connection.request(method, target, body, dict(headers), encode_chunked=_is_endless(body, headers))
             return connection, connection.getresponse()
+        except ConnectionError:
+            connection.close()
+            # The engine may close a kept connection at the very moment of its next use: what only asks is asked again.
+            if not kept or method not in ("GET", "HEAD"):
+                raise
+            return self._send(method, target, body, headers, timeout_s, opened)
         except BaseException:
             connection.close()
-            self._versions = None
             raise
 
-    def _connection(self) -> UnixConnection:
+    def _connection(self) -> tuple[UnixConnection, bool]:
+        """A connection, and whether it was kept from an earlier call."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 connection = UnixConnection(self.path)
-                connection.connect()
-                return connection
+                try:
+                    connection.connect()
+                except OSError:
+                    # Whatever answers here next may be another version.
+                    self._versions = None
+                    raise
+                return connection, False
             if not connection.closed_by_peer():
-                return connection
+                return connection, True
             connection.close()
 
     def _keep(self, connection: UnixConnection, response: http.client.HTTPResponse) -> None:

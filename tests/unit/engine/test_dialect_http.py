@@ -1,0 +1,126 @@
+"""The thin client against a server of a few lines: kept connections, stale ones, silence, and an end in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import pathlib
+import socketserver
+import tempfile
+import threading
+
+import pytest
+
+from higgins.core import errors
+from higgins.engine import load
+from higgins.engine.dialect.http import Client
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.seen.append((self.path, self.connection.fileno()))
+        answer = self.server.answers.get(self.path.partition("?")[0], b"{}")
+        if answer is None:
+            self.server.released.wait(20)
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Api-Version", self.server.version)
+        self.send_header("Content-Length", str(len(answer) + self.server.missing_bytes.get(self.path, 0)))
+        self.end_headers()
+        self.wfile.write(answer)
+        if self.path in self.server.missing_bytes or self.server.hang_up:
+            self.close_connection = True
+
+    def log_message(self, *words):
+        return
+
+    def address_string(self):
+        return "unix"
+
+
+class Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path):
+        super().__init__(path, Handler)
+        self.seen, self.answers, self.missing_bytes = [], {}, {}
+        self.version, self.hang_up, self.released = "1.44", False, threading.Event()
+
+
+@pytest.fixture
+def server():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, contextlib.ExitStack() as stack:
+        found = stack.enter_context(Server(str(pathlib.Path(folder, "e.sock"))))
+        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
+        stack.callback(found.shutdown)
+        stack.callback(found.released.set)
+        yield found
+
+
+def client(server, newest=(1, 47)) -> Client:
+    return Client(server.server_address, newest)
+
+
+def test_the_version_is_negotiated_once_and_the_connection_kept(server):
+    ours = client(server)
+    for _ in range(3):
+        ours.call("GET", "/info")
+    assert [path for path, _ in server.seen] == ["/_ping", *["/v1.44/info"] * 3]
+    assert len({connection for _, connection in server.seen}) == 1
+    ours.close()
+
+
+def test_an_engine_newer_than_we_know_is_spoken_to_as_we_know(server):
+    server.version = "2.10"
+    ours = client(server)
+    ours.call("GET", "/info")
+    assert server.seen[-1][0] == "/v1.47/info"
+    ours.close()
+
+
+def test_a_connection_that_the_engine_closed_is_not_used_again(server):
+    ours = client(server)
+    server.hang_up = True
+    for _ in range(3):
+        assert ours.call("GET", "/info").status == 200
+    ours.close()
+
+
+def test_a_silent_engine_is_a_timeout(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    server.answers["/v1.44/info"] = None
+    with pytest.raises(errors.Timeout):
+        engine.call("GET", "/info", "tell about itself", timeout_s=0.1)
+    engine.close()
+
+
+def test_an_answer_that_ends_in_the_middle_is_unavailable(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    server.answers["/v1.44/info"] = b'{"a":'
+    server.missing_bytes["/v1.44/info"] = 10
+    with pytest.raises(errors.Unavailable):
+        engine.info()
+    engine.close()
+
+
+def test_closing_breaks_an_open_stream(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    server.answers["/v1.44/events"] = (
+        b'{"Type":"container","Action":"die","Actor":{"Attributes":{"higgins.uuid":"u","higgins.pod":"p"}}}\n'
+    )
+    connected = threading.Event()
+    seen = []
+    with pytest.raises(errors.Unavailable):
+        seen.extend(collect(engine.events(connected.set), seen))
+    assert connected.is_set()
+    assert [(event.container, event.pod, event.what) for event in seen] == [("u", "p", "die")]
+    engine.close()
+
+
+def collect(events, seen):
+    for event in events:
+        seen.append(event)
+    return ()
