@@ -1,0 +1,70 @@
+"""The wire over TLS on loopback: the agent's client checks the controller's certificate."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import pathlib
+import socket
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from store_rows import Rows
+
+from higgins.core import errors
+from higgins.store.agents.desk import Desk
+from higgins.store.seal import Sealer
+from higgins.store.session import Database
+from higgins.wire import hints
+from higgins.wire.client import WireClient
+from higgins.wire.server import Server
+
+
+def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "controller")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = (folder / "cert.pem", folder / "key.pem")
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
+
+
+def test_an_agent_reaches_the_controller_it_trusts_alone(
+    db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path
+) -> None:
+    rows.host()
+    cert, key = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    server = Server(Desk(db, sealer), hints.LocalHints(), address, tls=tls)
+    server.start()
+    try:
+        assert WireClient(address, "token of host1", ca_file=str(cert)).assignments(0, 0).full
+        with pytest.raises(errors.Unauthorized):
+            WireClient(address, "wrong", ca_file=str(cert)).assignments(0, 0)
+        with pytest.raises(errors.Unavailable):
+            WireClient(address, "token of host1").assignments(0, 0)
+    finally:
+        server.stop()
