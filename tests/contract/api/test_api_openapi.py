@@ -9,7 +9,7 @@ import hypothesis
 import jsonschema_rs
 import pytest
 import schemathesis
-from conftest import PERSONAS, World
+from api_world import PERSONAS, World
 from hypothesis import strategies
 from schemathesis import GenerationMode, checks
 
