@@ -100,7 +100,7 @@ _BY_STATE = {
     "Created": "Start it first: higgins start {name}",
     "Stopped": "Start it first: higgins start {name}",
     "Paused": "Let it go on first: higgins unpause {name}",
-    "Running": "Stop it first: higgins stop {name}  (higgins rm -f stops and removes)",
+    "Running": "Stop it first: higgins stop {name}  (higgins rm -f kills and removes)",
     "Error": "See what went wrong: higgins why {name}",
     "Creating": "It is still being made; watch it: higgins events -f {name}",
     "Deleting": "It is being removed; watch it: higgins events -f {name}",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from higgins.cli import output, parse
+from higgins.cli.client.api import Reply
 from higgins.cli.errors import ApiError
 from higgins.cli.session import Session, json_option, no_wait_option, pass_session
-from higgins.cli.settle import settle
+from higgins.cli.settle import Failed, settle
 from higgins.cli.verbs.wish import Wishes
 
 if TYPE_CHECKING:
-    from higgins.cli.client.api import Api, Json, Reply
+    from higgins.cli.client.api import Api, Json
 
 
 @click.command("rename")
@@ -81,7 +83,7 @@ def rebuild_verb(
 
 @click.command("rm")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("-f", "--force", is_flag=True, help="Also when it runs: stop it first.")
+@click.option("-f", "--force", is_flag=True, help="Also when it runs: kill it first.")
 @no_wait_option
 @json_option
 @pass_session
@@ -96,6 +98,10 @@ def remove(api: Api, container: Json, *, force: bool) -> Reply:
     path, about = f"containers/{container['uuid']}", str(container["name"])
     if not force:
         return api.call("DELETE", path, about=about)
+    if container.get("status") == "Running":
+        with contextlib.suppress(ApiError, Failed):  # what cannot be killed may still be stopped below
+            if settle(api, container, api.act(container, "kill").request_id, "killed") is None:
+                return Reply(None, "")
     try:
         return _delete(api, path, {"stop": "true"}, about)
     except ApiError as error:

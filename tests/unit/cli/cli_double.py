@@ -22,6 +22,7 @@ from cli_double_other import PROJECT, OtherThings, Refuse
 USER, PASSWORD = "demo", "s3cret-of-demo"
 T0 = "2026-01-02 03:04:05.000006"
 LOOKS = 2
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 LINES = [
     ("stdout", "2026-01-02T03:04:05.000000001Z", "one\n"),
     ("stderr", "2026-01-02T03:04:05.500000000Z", "two\n"),
@@ -46,6 +47,11 @@ ACTIONS = {  # action: statuses it is allowed from, task state, then
     "unpause": ({"Paused"}, "container_unpausing", {"status": "Running"}),
     "rebuild": ({"Created", "Running", "Stopped", "Error"}, "container_rebuilding", {}),
 }
+
+
+def clouds_yaml(url, **more):
+    auth = {"endpoint": url, "username": USER, "password": PASSWORD}
+    return json.dumps({"clouds": {"higgins": {"auth_type": "http_basic", "auth": auth, **more}}})  # JSON is YAML
 
 
 class CloudDouble(OtherThings):

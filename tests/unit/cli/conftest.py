@@ -1,23 +1,14 @@
 """What the tests of the command line share: a cloud over HTTP, a clean person, and two ways to call the command."""
 
-import json
 import os
-import pathlib
 import subprocess
 import sys
 
 import click.testing
 import pytest
-from cli_double import PASSWORD, USER, CloudDouble
+from cli_double import REPOSITORY, CloudDouble, clouds_yaml
 
 from higgins.cli.main import higgins
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
-
-
-def clouds_yaml(url, **more):
-    auth = {"endpoint": url, "username": USER, "password": PASSWORD}
-    return json.dumps({"clouds": {"higgins": {"auth_type": "http_basic", "auth": auth, **more}}})  # JSON is YAML
 
 
 @pytest.fixture

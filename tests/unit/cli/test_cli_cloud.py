@@ -9,8 +9,7 @@ import stat
 import threading
 
 import pytest
-from cli_double import PASSWORD, USER, CloudDouble
-from conftest import clouds_yaml
+from cli_double import PASSWORD, USER, CloudDouble, clouds_yaml
 
 from higgins.cli.client.cloud import find_cloud
 from higgins.cli.errors import CliError

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import termios
 
-from cli_double import PASSWORD
-from conftest import REPOSITORY
+from cli_double import PASSWORD, REPOSITORY
 
 from higgins.cli.main import VERBS
 

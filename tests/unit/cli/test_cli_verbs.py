@@ -144,6 +144,17 @@ def test_rm_of_a_running_one_says_how(cloud, run):
     assert cloud.containers == {}
 
 
+def test_rm_force_kills_and_stops_what_cannot_be_killed(cloud, run):
+    cloud.add("web")
+    assert run("rm", "-f", "web").exit_code == 0
+    assert [path.rpartition("/")[2] for method, path in cloud.paths() if method == "POST"] == ["kill"]
+    stubborn = cloud.add("stubborn")
+    cloud.fail["kill"] = "the engine does not answer"
+    stubborn["auto_remove"] = True
+    assert run("rm", "-f", "stubborn").exit_code == 0
+    assert cloud.containers == {}
+
+
 def test_rm_force_lets_a_paused_one_go_on_first_where_it_must(zun, run):
     zun.add("web", "Paused")
     assert run("rm", "-f", "web").exit_code == 0
