@@ -165,6 +165,14 @@ _engine_podman_storage() { # STATE_DIR
     printf '[storage]\ndriver = "overlay"\ngraphroot = "%s/storage"\nrunroot = "%s/storage"\n' "$1" "$(_engine_run_dir "$1")"
 }
 
+# CNI keeps addresses in /var/lib/cni for the whole machine unless told otherwise.
+_engine_podman_network() { # STATE_DIR
+    printf '{"cniVersion": "0.4.0", "name": "podman", "plugins": [\n'
+    printf ' {"type": "bridge", "bridge": "cni-podman0", "isGateway": true, "ipMasq": true, "hairpinMode": true, "ipam": {"type": "host-local",\n'
+    printf '  "dataDir": "%s/addresses", "routes": [{"dst": "0.0.0.0/0"}], "ranges": [[{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}]]}},\n' "$1"
+    printf ' {"type": "portmap", "capabilities": {"portMappings": true}}, {"type": "firewall"}, {"type": "tuning"}]}\n'
+}
+
 _engine_podman_registries() {
     echo 'unqualified-search-registries = ["docker.io"]'
     [ -z "${HIGGINS_REGISTRY_MIRROR-}" ] || printf '%s\n' '[[registry]]' 'location = "docker.io"' '[[registry.mirror]]' \
@@ -183,6 +191,7 @@ start_podman() {
     if [ -n "$private" ]; then
         mkdir -p "$dir/networks" "$(_engine_run_dir "$dir")"
         _engine_podman_storage "$dir" >"$dir/storage.conf"
+        ! grep -q '"cni"' "$dir/containers.conf" || _engine_podman_network "$dir" >"$dir/networks/podman.conflist"
         settings+=("CONTAINERS_STORAGE_CONF=$dir/storage.conf")
         [ "$(id -u)" != 0 ] || prefix=(unshare --net)
     fi

@@ -157,15 +157,6 @@ class Client:
         self._keep(connection, response)
         return answer
 
-    def post_json(
-        self, path: str, content: Any, *, query: Query | None = None, timeout_s: float = CALL_TIMEOUT_S
-    ) -> Answer:
-        """A POST of JSON."""
-        headers = {"Content-Type": "application/json"}
-        return self.call(
-            "POST", path, query=query, body=msgspec.json.encode(content), headers=headers, timeout_s=timeout_s
-        )
-
     def stream(
         self,
         method: str,
