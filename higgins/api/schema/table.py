@@ -103,7 +103,7 @@ class Table:
 
     def gated(self) -> tuple[tuple[str, str], ...]:
         """Fields that only some callers see, with the rule to pass."""
-        return tuple((f.name, f.policy) for f in self.fields if f.policy is not None and f.shows is not None)
+        return _gated(self)
 
     def newer_than(self, version: Version) -> frozenset[str]:
         """Fields that a reply of that version does not have yet."""
@@ -116,6 +116,11 @@ class Table:
         if error is not None:
             raise invalid(_sentence(self, error, version))
         return _convert(self, given, version)
+
+
+@functools.cache
+def _gated(table: Table) -> tuple[tuple[str, str], ...]:
+    return tuple((f.name, f.policy) for f in table.fields if f.policy is not None and f.shows is not None)
 
 
 @functools.cache
@@ -226,22 +231,27 @@ def _check_inner_versions(fields: list[Field], value: Any, version: Version) -> 
                     _check_versions(inner, item, version)
 
 
+def _capital(noun: str, prefix: str) -> str:
+    return noun if prefix else noun[:1].upper() + noun[1:]
+
+
 def _sentence(table: Table, error: jsonschema_rs.ValidationError, version: Version) -> str:
     path = list(error.instance_path)
     where, field, inner = _locate(table, path, version)
     prefix = f"{where}: " if where else ""
     if isinstance(error.kind, _Kind.AnyOf) and inner is not None and inner.any_of and field is None:
-        return f"{prefix}{inner.noun} needs one of {', '.join(inner.any_of)}."
+        return f"{prefix}{_capital(inner.noun, prefix)} needs one of {', '.join(inner.any_of)}."
     if field is not None and field.takes is not None:
         deeper = _first_inner(field, error, version)
         return deeper or f"{where!r} must be {field.takes.says}."
     if isinstance(error.kind, _Kind.Required):
-        return f"{prefix}{table.noun if inner is None else inner.noun} needs {error.kind.property!r}."
+        noun = table.noun if inner is None else inner.noun
+        return f"{prefix}{_capital(noun, prefix)} needs {error.kind.property!r}."
     if isinstance(error.kind, _Kind.AdditionalProperties) and inner is not None:
         names = ", ".join(sorted(f.name for f in inner.fields if f.takes_at(version))) or "none"
         unknown = ", ".join(repr(name) for name in error.kind.unexpected[:5])
         return f"{prefix}Unknown parameters: {unknown}. Known ones of {inner.noun} in {dotted(version)}: {names}."
-    return f"{prefix}{table.noun} must be a JSON object of named fields."
+    return f"{prefix}{_capital(table.noun, prefix)} must be a JSON object of named fields."
 
 
 def _first_inner(field: Field, error: jsonschema_rs.ValidationError, version: Version) -> str | None:

@@ -47,7 +47,7 @@ def operations():
 @pytest.fixture
 def busy(tmp_path, migrated):
     """A world without quotas, with one container in each of the usual states."""
-    shutil.copy(migrated, tmp_path)
+    shutil.copyfile(migrated, tmp_path / "higgins.db")
     world = World(tmp_path, quota_containers=-1, quota_cpus=-1, quota_memory_mib=-1, quota_disk_gib=-1)
     yield world
     world.close()
