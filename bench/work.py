@@ -27,7 +27,8 @@ from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
 from higgins.api.app import make_app
 from higgins.api.identity.noauth import NoAuth
-from higgins.cmd import api as api_process
+from higgins.cmd.parts import AgentQuestions
+from higgins.control import service
 from higgins.control.means import Means
 from higgins.control.settings import Settings
 from higgins.core.caller import Scope
@@ -193,7 +194,7 @@ def bench(engine: str, address: str, state: pathlib.Path) -> Iterator[tuple[Benc
             timings=Timings(inventory_s=HOUR_S),
         ),
     ]
-    app = make_app(api_process._control(means), NoAuth())
+    app = make_app(service.build(means, AgentQuestions()), NoAuth())
     for part in parts:
         part.start()
     try:

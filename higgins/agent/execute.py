@@ -16,7 +16,7 @@ from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
 from higgins.agent.plan import Step, members
 from higgins.core import errors, model
-from higgins.core.phase import PullPolicy
+from higgins.core.phase import Desired, PullPolicy
 from higgins.engine.api import Bind, CanPause, CanResize, Creation, Engine, ImageFacts
 
 
@@ -194,7 +194,8 @@ class Executor:
         self._engine.resize(uuid, cpus=spec.cpus, memory_mib=spec.memory_mib)
 
     def _remove(self, want: model.Assignment, uuid: str) -> None:
-        self._journal.flush()  # what only the container itself proves (that its run began) must not go with it
+        if want.desired is not Desired.DELETED:
+            self._journal.flush()  # what only the container itself proves (that its run began) must not go with it
         self._observer.stepping("remove", uuid, want.uuid)
         self._engine.remove(uuid)
         self._observer.removed(uuid)

@@ -1,7 +1,8 @@
 """What the agent must still know after it died: which starts it meant to do, and what it was asked to look after.
 
-One SQLite file of its own (WAL, ``synchronous=FULL``: what ``intend`` returned from is on the disk). Ordering is by counters,
-never by the wall clock. Environments, injected files and passwords are left out: a remembered assignment is good
+One SQLite file of its own (WAL). What ``intend`` returned from is on the disk, and so is all that was written before it; what else is
+written outlives the agent's end at once, and a power cut a little later: the controller says it anew. Ordering is by counters, never by
+the wall clock. Environments, injected files and passwords are left out: a remembered assignment is good
 enough to look after what stands, not to make anything anew. It knows no engine and no wire.
 """
 
@@ -80,7 +81,6 @@ class Journal:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(SCHEMA)
             self._read()
 
@@ -104,6 +104,7 @@ class Journal:
         self._unsaved: set[str] = set()
         self._unsaved_pods: set[str] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
+        self._waits_for_disk = True
 
     def assignments(self) -> tuple[model.Assignment, ...]:
         """The assignments known when the last agent ended, without their secrets."""
@@ -114,7 +115,7 @@ class Journal:
     def keep(self, wants: Iterable[model.Assignment]) -> None:
         """Remember assignments, all of them in one write."""
         rows = [(want.uuid, msgspec.json.encode(_without_secrets(want))) for want in wants]
-        with self._lock, self._write():
+        with self._lock, self._write(durable=False):
             for uuid, _ in rows:
                 self._pods.setdefault(uuid, PodEntry())
             self._db.executemany(
@@ -130,7 +131,7 @@ class Journal:
 
     def forget(self, pod: str) -> None:
         """Drop all that is remembered of a pod; nothing happens when there is nothing."""
-        with self._lock, self._write():
+        with self._lock, self._write(durable=False):
             for table, column in (("pods", "uuid"), ("containers", "pod"), ("images", "pod")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (pod,))  # noqa: S608
             self._pods.pop(pod, None)
@@ -156,8 +157,9 @@ class Journal:
 
     def intend(self, entry: ContainerEntry) -> None:
         """Remember an entry so that it is on the disk when this returns."""
-        self.note(entry)
-        self.flush()
+        with self._lock:
+            self.note(entry)
+            self.flush()
 
     def pod(self, uuid: str) -> PodEntry:
         """What is remembered of a pod, an empty entry when nothing is."""
@@ -182,7 +184,7 @@ class Journal:
         with self._lock:
             if pod not in self._pods:
                 return
-            with self._write():
+            with self._write(durable=False):
                 self._images[pod, image] = entry
                 row = (pod, image, entry.build, entry.digest, entry.image_id)
                 self._db.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", row)
@@ -195,7 +197,7 @@ class Journal:
         with self._lock:
             last, end = self._numbers.get(name, (0, 0))
             if max(last, at_least) >= end:
-                with self._write():
+                with self._write(durable=True):
                     row = self._db.execute("SELECT value FROM numbers WHERE name = ?", (name,)).fetchone()
                     last = max(row[0] if row else 0, at_least, last)
                     end = last + NUMBERS_AT_ONCE
@@ -204,11 +206,11 @@ class Journal:
             self._numbers[name] = (last, end)
             return last
 
-    def flush(self) -> None:
-        """Write what was only noted."""
+    def flush(self, *, durable: bool = True) -> None:
+        """Write what was only noted; ``durable``: and wait until it and all before it is on the disk."""
         with self._lock:
-            if self._unsaved or self._unsaved_pods:
-                with self._write():
+            if self._unsaved or self._unsaved_pods or (durable and self._waits_for_disk):
+                with self._write(durable=durable):
                     pass
 
     def close(self) -> None:
@@ -218,16 +220,20 @@ class Journal:
             self._db.close()
 
     @contextmanager
-    def _write(self) -> Iterator[None]:
+    def _write(self, *, durable: bool) -> Iterator[None]:
         with _translated():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._save_noted()
+                if durable:  # a commit of nothing would not wait for the disk
+                    self._db.execute("INSERT OR REPLACE INTO numbers VALUES ('flush', 0)")
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+        self._waits_for_disk = not durable
         self._unsaved.clear()
         self._unsaved_pods.clear()
 

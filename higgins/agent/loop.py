@@ -159,7 +159,7 @@ class Loop:
 
     def tick(self) -> None:
         """Say UNKNOWN of every pod once the engine has been away for long, and write what was only noted."""
-        self._journal.flush()
+        self._journal.flush(durable=False)
         with self._lock:
             if self._down is None or time.monotonic() - self._down[0] < self._timings.unknown_after_s:
                 return

@@ -31,7 +31,7 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
 
 def open_database(conf: cfg.ConfigOpts) -> session.Database:
     """The database of the configuration."""
-    return session.Database(load.database_url(conf))
+    return session.Database(load.database_url(conf), one_machine=load.wire_address(conf).startswith("unix:"))
 
 
 def open_sealer(conf: cfg.ConfigOpts) -> seal.Sealer:

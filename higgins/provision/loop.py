@@ -67,7 +67,7 @@ class Provisioner:
             has = ledger.of(tx, [one.pod.uuid for one in due if one.has_outside])
         ready = [one.pod for one in due if self._make(one.pod, has.get(one.pod.uuid, []))]
         if ready:
-            with self._db.write() as tx:
+            with self._db.write(durable=False) as tx:
                 host_ids = provisioning.done(tx, ready)
             for host_id in host_ids:
                 self._hints.nudge(hints.host_topic(host_id))
@@ -106,7 +106,7 @@ class Provisioner:
         try:
             for step in plan((), haves(has)):
                 self._executor.do(one.pod, step)
-            with self._db.write() as tx:
+            with self._db.write(durable=False) as tx:
                 provisioning.remove(tx, one.pod)
         except errors.HigginsError as error:
             self._pauses["take_back"].failed(one.pod.uuid, error)

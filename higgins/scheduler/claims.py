@@ -27,7 +27,7 @@ def claim(
 
 def _placed(db: Database, placements: Sequence[Placement], ratios: Ratios, heard_after: datetime.datetime) -> bool:
     try:
-        with db.write() as tx:
+        with db.write(durable=False) as tx:
             scheduling.place(tx, placements, ratios, heard_after=heard_after)
     except (errors.Conflict, errors.OutOfCapacity):
         return False

@@ -138,7 +138,8 @@ class Database:
     """A database and its connections; shared by all threads of a process.
 
     ``url`` is SQLAlchemy's (``sqlite:////path/to/file``). A SQLite file is opened in WAL mode; ``durable`` makes each commit
-    wait for the disk, so that what was accepted outlives a power cut.
+    wait for the disk, so that what was accepted outlives a power cut. ``one_machine`` says that all who act on what they read here end with
+    this machine: then transactions that may be repeated need not wait, see ``write``.
     """
 
     def __init__(
@@ -149,11 +150,13 @@ class Database:
         echo: bool = False,
         observer: Observer | None = None,
         durable: bool = True,
+        one_machine: bool = False,
         busy_timeout_s: float = 10.0,
         connections: int = 16,
     ) -> None:
         self._clock = clock
         self._observer = observer
+        self._durable, self._one_machine = durable, one_machine
         options: dict[str, Any] = {
             "pool_size": connections,
             "max_overflow": connections,
@@ -170,7 +173,7 @@ class Database:
             threading.Lock() if self._sqlite else contextlib.nullcontext()
         )
         if self._sqlite:
-            event.listen(self.engine, "connect", _set_up_sqlite("FULL" if durable else "NORMAL"))
+            event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
     def now(self) -> datetime.datetime:
@@ -180,27 +183,32 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that sees one moment and changes nothing."""
-        with self._connection(writes=False) as connection:
+        with self._connection() as connection:
             yield Transaction(connection, self._clock(), self._observer)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """A transaction that is committed when the block ends, or has never been when the block raises."""
-        with self._writer, self._connection(writes=True) as connection:
+    def write(self, *, durable: bool = True) -> Iterator[Transaction]:
+        """A transaction that is committed when the block ends, or has never been when the block raises.
+
+        ``durable=False`` is for what a loop or an agent would find out and write anew: on one machine a power cut may undo it, together with
+        all that came after it and before the next durable one. Nothing outside may be asked for on the strength of it.
+        """
+        level = "FULL" if self._durable and (durable or not self._one_machine) else "NORMAL"
+        with self._writer, self._connection(synchronous=level) as connection:
             yield Transaction(connection, self._clock(), self._observer)
             with _translated():
                 connection.commit()
             if self._observer is not None:
                 self._observer.commit()
 
-    def retrying(self, work: Callable[[Transaction], T], *, attempts: int = 4) -> T:
+    def retrying(self, work: Callable[[Transaction], T], *, attempts: int = 4, durable: bool = True) -> T:
         """What ``work`` gives in a write transaction of its own; run anew when another writer was first.
 
         ``work`` must read what it decides on inside the transaction, and do nothing but use the transaction.
         """
         for attempt in range(1, attempts + 1):
             try:
-                with self.write() as tx:
+                with self.write(durable=durable) as tx:
                     return work(tx)
             except (Busy, errors.Conflict) as error:
                 if attempt == attempts or error.code not in {"conflict", "duplicate", Busy.code}:
@@ -213,11 +221,12 @@ class Database:
         self.engine.dispose()
 
     @contextlib.contextmanager
-    def _connection(self, *, writes: bool) -> Iterator[sa.Connection]:
+    def _connection(self, *, synchronous: str | None = None) -> Iterator[sa.Connection]:
+        """A connection in a transaction, which writes when it is said how its commit waits for the disk."""
         with _translated():
             connection = self.engine.connect()
         try:
-            connection.info["higgins_writes"] = writes
+            connection.info["higgins_wanted"] = synchronous
             with _translated():
                 connection.begin()
             yield connection
@@ -225,15 +234,19 @@ class Database:
             connection.close()
 
 
-def _set_up_sqlite(synchronous: str) -> Callable[[sqlite3.Connection, Any], None]:
-    def set_up(raw: sqlite3.Connection, _record: Any) -> None:
-        raw.isolation_level = None  # the driver would begin on its own, and too late: see _begin_sqlite
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
-            raw.execute(f"PRAGMA {pragma}").close()
-
-    return set_up
+def _set_up_sqlite(raw: sqlite3.Connection, _record: Any) -> None:
+    raw.isolation_level = None  # the driver would begin on its own, and too late: see _begin_sqlite
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
+        raw.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
+    wanted = connection.info.get("higgins_wanted")
+    if wanted is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    if connection.info.get("higgins_synchronous") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+        connection.info["higgins_synchronous"] = wanted
     # A deferred transaction that turns into a writer can fail at once without waiting for the lock.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("higgins_writes") else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -45,7 +45,7 @@ class Desk:
         """Take a report; false when it is not newer than the last one taken."""
         if report.number <= 0:
             raise errors.Invalid("Reports are numbered from 1.")
-        return self._db.retrying(lambda tx: reports.take(tx, host_id, report), attempts=8)
+        return self._db.retrying(lambda tx: reports.take(tx, host_id, report), attempts=8, durable=False)
 
     def versions(self, host_ids: Collection[int]) -> Mapping[int, int]:
         """The versions of these hosts' wishes; a host that is no more is left out."""
@@ -54,4 +54,4 @@ class Desk:
 
     def seen(self, host_ids: Collection[int]) -> None:
         """Note that the agents of these hosts were heard of."""
-        self._db.retrying(lambda tx: hosts.seen(tx, sorted(host_ids)))
+        self._db.retrying(lambda tx: hosts.seen(tx, sorted(host_ids)), durable=False)

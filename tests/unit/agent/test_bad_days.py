@@ -218,7 +218,7 @@ def test_disk_full_for_the_journal(house):
     journal = house.agent._journal
     real, tried = journal._write, threading.Event()
 
-    def full():
+    def full(*, durable):
         tried.set()
         raise errors.Unavailable("The agent cannot write its journal (disk is full).")
 

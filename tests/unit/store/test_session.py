@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import exc
 
 from higgins.core import errors
@@ -48,3 +51,26 @@ def test_a_known_error_says_what_can_be_done(error: exc.SQLAlchemyError, kind: t
 )
 def test_a_mistake_of_ours_stays_what_it_is(error: exc.SQLAlchemyError) -> None:
     assert translate(error) is None
+
+
+@pytest.mark.parametrize(
+    ("durable", "one_machine", "asked", "waits"),
+    [
+        (True, True, True, True),
+        (True, True, False, False),
+        (True, False, True, True),
+        (True, False, False, True),
+        (False, True, True, False),
+        (False, False, False, False),
+    ],
+)
+def test_a_commit_waits_for_the_disk_unless_one_machine_need_not(
+    tmp_path: pathlib.Path, durable: bool, one_machine: bool, asked: bool, waits: bool
+) -> None:
+    db = session.Database(f"sqlite:///{tmp_path}/one.db", durable=durable, one_machine=one_machine)
+    for _ in range(2):  # the second time on the connection of the first, which was used otherwise meanwhile
+        with db.write(durable=asked) as tx:
+            assert tx.scalar(sa.text("PRAGMA synchronous")) == (2 if waits else 1)
+        with db.write(durable=not asked) as tx:
+            tx.change(sa.text("CREATE TABLE IF NOT EXISTS things (id INTEGER)"))
+    db.close()
