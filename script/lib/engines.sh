@@ -205,6 +205,14 @@ start_podman() {
     _engine_wait podman "$state/podman.pid" "$state/podman.log" "$socket"
 }
 
+# Takes away pid files of processes that are gone, or dead and not yet buried: a daemon would wait for them, or refuse to start.
+_engine_forget_dead() { # PIDFILE...
+    local file
+    for file in "$@"; do
+        tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$file" 2>/dev/null || echo none)/cmdline" | grep -q . || rm -f "$file"
+    done
+}
+
 _engine_docker_conf() { # DIR SOCKET
     local runtime comma= registries=
     registries=${HIGGINS_REGISTRY_MIRROR:+\"http://$HIGGINS_REGISTRY_MIRROR\"}
@@ -231,7 +239,8 @@ start_docker() {
     _engine_fix_hybrid_cgroups
     _engine_docker_conf "$dir" "$socket" >"$dir/daemon.json"
     [ -z "$private" ] || prefix=(unshare --net)
-    rm -f "$socket"
+    _engine_alive "$state/docker.pid" || rm -f "$socket"
+    _engine_forget_dead "$(_engine_run_dir "$dir")/dockerd.pid" "$(_engine_run_dir "$dir")/containerd/containerd.pid"
     _engine_launch "$state/docker.pid" "$state/docker.log" "${prefix[@]}" -- dockerd --config-file "$dir/daemon.json"
     _engine_wait dockerd "$state/docker.pid" "$state/docker.log" "$socket"
 }

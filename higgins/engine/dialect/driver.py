@@ -93,14 +93,18 @@ class Dialect(Verbs):
         since: datetime.datetime | None = None,
         follow: bool = False,
     ) -> Iterator[bytes]:
-        """What it wrote. Refusals are raised at once, not at the first chunk."""
+        """What it wrote. Refusals are raised at once, not at the first chunk.
+
+        Engines count the lines of both streams for ``tail``; those of one stream are counted here.
+        """
+        here = tail if stdout is not stderr and not follow else None
         path = f"{self.container_root}/{quoted(translate.name_of(uuid))}/json"
         framed = not self.call("GET", path, "look at the container").json()["Config"].get("Tty")
         query: Query = {
             "stdout": stdout,
             "stderr": stderr,
             "timestamps": timestamps,
-            "tail": "all" if tail is None else tail,
+            "tail": "all" if tail is None or here is not None else tail,
             "since": None if since is None else f"{since.timestamp():.6f}",
             "follow": follow,
         }
@@ -108,7 +112,8 @@ class Dialect(Verbs):
         stack = contextlib.ExitStack()
         path = f"/containers/{quoted(translate.name_of(uuid))}/logs"
         stream = stack.enter_context(self.opened("GET", path, what, query=query))
-        return _LogChunks(stack, streams.translated(streams.unframed(stream) if framed else stream.chunks(), what))
+        chunks = streams.translated(streams.unframed(stream) if framed else stream.chunks(), what)
+        return _LogChunks(stack, chunks if here is None else streams.last_lines(chunks, here))
 
     def stats(self, uuid: str) -> api.Stats:
         """One sample: an inspect and files of this host, or the engine's own sample where these are not to be seen."""

@@ -5,6 +5,7 @@ The frame is Docker's: one byte for the stream (1 stdout, 2 stderr), three zeros
 
 from __future__ import annotations
 
+import collections
 import http.client
 import threading
 from collections.abc import Callable, Iterator
@@ -53,6 +54,11 @@ def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield from (line + b"\n" for line in whole)
     if rest:
         yield rest
+
+
+def last_lines(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The last lines of what is read to its end first."""
+    yield from collections.deque(lines(chunks), maxlen=count)
 
 
 class Watch:

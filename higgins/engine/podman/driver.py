@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
-import datetime
 import itertools
 import threading
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from higgins.core import errors, model, units
 from higgins.core.phase import EngineState, Health
 from higgins.engine import address as addresses
 from higgins.engine import api, reference
-from higgins.engine.dialect import cgroups, streams, translate
+from higgins.engine.dialect import cgroups, translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.dialect.http import Query
 from higgins.engine.dialect.verbs import REMOVE_TIMEOUT_S
@@ -56,25 +54,6 @@ class PodmanEngine(Dialect):
                 raise
             self.unpause(uuid)
             super().stop(uuid, timeout_s=timeout_s, signal=signal)
-
-    def logs(
-        self,
-        uuid: str,
-        *,
-        stdout: bool = True,
-        stderr: bool = True,
-        timestamps: bool = False,
-        tail: int | None = None,
-        since: datetime.datetime | None = None,
-        follow: bool = False,
-    ) -> Iterator[bytes]:
-        """What it wrote. Podman counts the lines of both streams for ``tail``; those of one stream are counted here."""
-        here = tail if stdout is not stderr and not follow else None
-        asked = tail if here is None else None
-        chunks = super().logs(
-            uuid, stdout=stdout, stderr=stderr, timestamps=timestamps, tail=asked, since=since, follow=follow
-        )
-        return chunks if here is None else iter(collections.deque(streams.lines(chunks), maxlen=here))
 
     @contextlib.contextmanager
     def get_archive(self, uuid: str, path: str) -> Iterator[tuple[api.PathStat, Iterator[bytes]]]:
