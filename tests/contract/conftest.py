@@ -1,4 +1,4 @@
-"""What contract tests of the store, the loops and the wire share: an empty database a test, migrated once a session."""
+"""What contract tests share: an empty database a test, migrated once a session, and one whole service for the bad days."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from store_rows import Counter, Rows
 from higgins.store import migrate
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
+from tests.whole import Whole, whole
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,18 @@ def sealer() -> Sealer:
 @pytest.fixture
 def rows(db: Database, sealer: Sealer) -> Rows:
     return Rows(db, sealer)
+
+
+@pytest.fixture(scope="session")
+def running_service() -> Iterator[Whole]:
+    """One for all bad days: whoever breaks it mends it."""
+    with whole() as service:
+        yield service
+
+
+@pytest.fixture
+def site(running_service: Whole) -> Iterator[Whole]:
+    """The service, and the promise of every test of it: when all is deleted, nothing is stuck, leaked or counted wrongly."""
+    running_service.mended()
+    yield running_service
+    running_service.nothing_is_left()

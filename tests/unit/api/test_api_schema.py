@@ -46,7 +46,7 @@ def test_values_come_out_typed_and_without_nulls():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "a thing needs 'name'."),
+        ({}, "A thing needs 'name'."),
         (
             {"name": "a"},
             "'name' must be a name of 2 to 255 letters, digits, '_', '.' and '-' that begins with a letter or digit.",
@@ -56,7 +56,7 @@ def test_values_come_out_typed_and_without_nulls():
         ({"name": "ab", "inner": {"a": 9}}, "inner: 'a' must be from 1 to 5."),
         ({"name": "ab", "inner": {"a": "9"}}, "'a' must be from 1 to 5."),
         ({"name": "ab", "inner": []}, "'inner' must be an object."),
-        ({"name": "ab", "list": [{"a": 1}, {}]}, "list[1]: an inner thing needs 'a'."),
+        ({"name": "ab", "list": [{"a": 1}, {}]}, "list[1]: An inner thing needs 'a'."),
         ({"name": "ab", "list": [{"a": 1}, 5]}, "'list' must be a list."),
         (
             {"name": "ab", "list": [{"a": 1, "z": 1}]},
