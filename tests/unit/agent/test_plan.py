@@ -169,6 +169,19 @@ def test_auto_remove_of_one_that_never_ran():
     assert plan(want(auto_remove=True, desired=Desired.CREATED, run=0), have(facts(EngineState.CREATED))) == []
 
 
+def test_auto_remove_waits_for_every_container_and_for_a_run():
+    half = have(facts(EngineState.STOPPED), facts(EngineState.RUNNING, "c2"), run=1)
+    assert plan(want(others=(SIDE,), auto_remove=True), half) == []
+    rebuilt = have(facts(EngineState.STOPPED), run=1)
+    assert plan(want(auto_remove=True, desired=Desired.CREATED), rebuilt) == []
+
+
+def test_rebuild_of_a_paused_container_thaws_it_to_end():
+    wanted = want(build=2, desired=Desired.CREATED)
+    verbs = [step.verb for step in plan(wanted, have(facts(EngineState.PAUSED), run=1))]
+    assert verbs == ["unpause", "stop", "remove", "create"]
+
+
 def test_a_vanished_container_is_made_again_only_with_auto_heal():
     gone = have(run=1, builds={"c1": 1})
     assert [step.verb for step in plan(want(), gone)] == ["fail"]

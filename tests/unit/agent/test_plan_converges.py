@@ -148,6 +148,8 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             )
         case "start":
             assert found.state in (C, S)
+            if step.target.startswith("c"):
+                assert all(have.state(each.uuid) in (S, D) for each in want.spec.init_containers)
             return put(new(found, state=R, exit_code=None), max(want.run, have.runs.get(step.target, 0)))
         case "stop":
             assert found.state is R
@@ -163,6 +165,8 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
             return put(new(found, memory_mib=made.memory_mib))
         case "remove":
+            torn_down = want.desired is Desired.DELETED or want.spec.auto_remove
+            assert torn_down or found.state not in (R, P)
             return new(have, containers={name: each for name, each in have.containers.items() if name != step.target})
     raise AssertionError(step)
 
@@ -213,7 +217,7 @@ def meets(want: model.Assignment, have: Have) -> bool:
 @given(cases(), st.integers(0, 25))
 def test_converges_and_then_stays(case, crash_after):
     want, have = case
-    done = 0
+    lent, done = "lent" in have.volumes, 0
     for _ in range(12):
         steps = plan(want, have)
         if not steps and not waiting(want, have):
@@ -229,6 +233,7 @@ def test_converges_and_then_stays(case, crash_after):
         have = init_containers_end(have, want)
     assert plan(want, have) == []
     assert meets(want, have), have
+    assert not lent or "lent" in have.volumes
 
 
 @settings(max_examples=50, deadline=None)
