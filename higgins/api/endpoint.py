@@ -42,7 +42,9 @@ class Endpoint:
         resp.status = reply.status or route.status
         if reply.location is not None:
             resp.set_header("Location", reply.location)
-        if reply.raw is not None:
+        if reply.stream is not None:
+            resp.stream = reply.stream
+        elif reply.raw is not None:
             resp.data = reply.raw
             resp.content_type = reply.content_type
         elif resp.status != 204:

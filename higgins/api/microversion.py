@@ -47,7 +47,8 @@ class Microversion:
     def process_response(self, req: falcon.Request, resp: falcon.Response, resource: Any, succeeded: bool) -> None:
         """Say which version was spoken and which could be."""
         if req.path.startswith("/v1"):
-            resp.set_header(HEADER, f"container {dotted(req.context.version)}")
+            version = getattr(req.context, "version", MIN_VERSION)  # not there when the path was refused before it
+            resp.set_header(HEADER, f"container {dotted(version)}")
             resp.set_header("OpenStack-API-Minimum-Version", f"container {dotted(MIN_VERSION)}")
             resp.set_header("OpenStack-API-Maximum-Version", f"container {dotted(MAX_VERSION)}")
             resp.append_header("Vary", HEADER)

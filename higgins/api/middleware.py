@@ -35,7 +35,9 @@ class Paths:
     """Takes paths as Zun's clients write them: doubled slashes, a slash at the end, no ``/v1``, image names with slashes."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Rewrite the path before it is routed."""
+        """Rewrite the path before it is routed; one with a NUL is nowhere (some databases refuse to look)."""
+        if "\0" in req.path:
+            raise falcon.HTTPNotFound
         path = _SLASHES.sub("/", req.path).rstrip("/") or "/"
         if path != "/" and not path.startswith(_UNVERSIONED):
             path = "/v1" + path

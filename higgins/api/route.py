@@ -6,7 +6,7 @@ Knows no HTTP library and no use case.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from higgins.api.schema.table import MAX_VERSION, MIN_VERSION, Table, Version
@@ -19,13 +19,17 @@ ARCHIVE_BODY_BYTES = 128 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler gives back when the body alone does not say it. ``raw`` is sent as it is, with its ``content_type``."""
+    """What a handler gives back when the body alone does not say it.
+
+    ``raw`` is sent as it is, with its ``content_type``; ``stream`` is JSON in pieces, which the server closes when it is done with them.
+    """
 
     body: object = None
     location: str | None = None
     status: int | None = None
     raw: bytes | None = None
     content_type: str | None = None
+    stream: Iterator[bytes] | None = None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

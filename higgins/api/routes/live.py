@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
-from higgins.api.route import ARCHIVE_BODY_BYTES, Call, Route
+from higgins.api.route import ARCHIVE_BODY_BYTES, Call, Reply, Route
 from higgins.api.schema import actions as arguments
 from higgins.api.schema import container as schema
 from higgins.api.schema import types
+from higgins.api.view import live as view
 from higgins.core import errors
 from higgins.core.units import bytes_to_mib
 
 _BASE64_SINCE = (1, 25)
-_ARCHIVE_MOST_BYTES = 512 * 1024 * 1024
+_TEXT_MOST_BYTES = 16 * 1024 * 1024
 
 
 def logs(call: Call) -> str:
@@ -66,40 +68,37 @@ def top(call: Call) -> dict[str, Any]:
 def stats(call: Call) -> dict[str, Any]:
     """GET .../stats."""
     pod = call.control.containers.get(call.caller, call.ident, rule="container:stats")
-    found = call.control.live.stats(call.caller, pod.uuid)
-    limit_bytes = found.memory_limit_bytes
-    return {
-        "CONTAINER": pod.name,
-        "CPU %": round(found.cpu_percent, 2),
-        "MEM USAGE(MiB)": round(found.memory_bytes / 2**20, 2),
-        "MEM LIMIT(MiB)": bytes_to_mib(limit_bytes),
-        "MEM %": round(100 * found.memory_bytes / limit_bytes, 2) if limit_bytes else 0,
-        "BLOCK I/O(B)": f"{found.block_read_bytes}/{found.block_write_bytes}",
-        "NET I/O(B)": f"{found.net_rx_bytes}/{found.net_tx_bytes}",
-    }
+    return view.stats(pod.name, call.control.live.stats(call.caller, pod.uuid))
 
 
-def get_archive(call: Call) -> dict[str, Any]:
-    """GET .../get_archive: a tar inside JSON, in base64 from 1.25 and as text before."""
-    with call.control.live.get_archive(call.caller, call.ident, call.args["path"]) as (stat, chunks):
+def get_archive(call: Call) -> Reply:
+    """GET .../get_archive: a tar inside JSON, in base64 from 1.25 (as a stream, so of any size) and as text before."""
+    opened = contextlib.ExitStack()
+    try:
+        stat, chunks = opened.enter_context(call.control.live.get_archive(call.caller, call.ident, call.args["path"]))
+        if call.version >= _BASE64_SINCE:
+            pieces = view.archive(stat, chunks)
+            first = next(pieces)  # what fails at once is still answered as an error
+            return Reply(stream=_rest(first, pieces, opened))
         tar = bytearray()
         for chunk in chunks:
             tar += chunk
-            if len(tar) > _ARCHIVE_MOST_BYTES:
+            if len(tar) > _TEXT_MOST_BYTES:
                 raise errors.Invalid(
-                    f"What is there is larger than {bytes_to_mib(_ARCHIVE_MOST_BYTES)} MiB. Copy it in parts."
+                    f"What is there is larger than {bytes_to_mib(_TEXT_MOST_BYTES)} MiB. Ask in microversion 1.25 or newer."
                 )
-    data = base64.b64encode(tar) if call.version >= _BASE64_SINCE else tar
-    return {
-        "data": data.decode("utf-8", "replace"),
-        "stat": {
-            "name": stat.name,
-            "size": stat.size,
-            "mode": stat.mode,
-            "mtime": stat.mtime,
-            "linkTarget": stat.link_target,
-        },
-    }
+    except BaseException:
+        opened.close()
+        raise
+    opened.close()
+    return Reply({"data": tar.decode("utf-8", "replace"), "stat": view.path_stat(stat)})
+
+
+def _rest(first: bytes, pieces: Iterator[bytes], opened: contextlib.ExitStack) -> Iterator[bytes]:
+    """All pieces; the host's connection is given back after the last, or when the reader has gone."""
+    with opened:
+        yield first
+        yield from pieces
 
 
 def put_archive(call: Call) -> None:

@@ -56,6 +56,8 @@ class AgentDouble:
         self.asked = []
         self.unpacked = []
         self.tar = b"\x00tar bytes \xff"
+        self.open = 0
+        self.fails = None
 
     def ask(self, address, token, *, pod, container, question, body, answer, timeout_s):
         self.asked.append((question, body))
@@ -81,7 +83,16 @@ class AgentDouble:
     @contextlib.contextmanager
     def get_archive(self, address, token, *, pod, container, path, timeout_s):
         self.asked.append(("get_archive", path))
-        yield STAT, iter([self.tar[:4], self.tar[4:]])
+        self.open += 1
+        try:
+            yield STAT, self._chunks()
+        finally:
+            self.open -= 1
+
+    def _chunks(self):
+        if self.fails is not None:
+            raise self.fails
+        yield from (self.tar[:4], self.tar[4:])
 
     def put_archive(self, address, token, *, pod, container, path, tar, timeout_s):
         self.unpacked.append((path, b"".join(tar)))

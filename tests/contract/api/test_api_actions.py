@@ -7,6 +7,7 @@ import urllib.parse
 
 import pytest
 
+from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.wire import contract
 
@@ -241,6 +242,23 @@ def test_archives_are_base64_from_1_25_and_text_before(world):
     for body in ({"data": "#"}, {}):
         assert world.call("POST", at(made, "put_archive?path=/srv"), body).status == 400
     assert world.call("POST", at(made, "put_archive"), {"data": data}).status == 400
+
+
+@pytest.mark.parametrize("version", ["1.24", "1.25"])
+@pytest.mark.parametrize("fails", [None, errors.NotFound("There is no /etc in the container.")])
+def test_an_archive_gives_its_connection_back_and_fails_as_an_error(world, version, fails):
+    world.agent.fails = fails
+    answer = world.call("GET", at(world.create(), "get_archive?path=/etc"), version=version)
+    assert answer.status == (200 if fails is None else 404)
+    assert world.agent.open == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 1000])
+def test_an_archive_of_any_size_is_whole(world, size):
+    world.agent.tar = bytes(range(256)) * 4
+    world.agent.tar = world.agent.tar[:size]
+    found = world.call("GET", at(world.create(), "get_archive?path=/etc")).json
+    assert base64.b64decode(found["data"], validate=True) == world.agent.tar
 
 
 def test_networks_are_listed_flat_until_1_17_and_by_port_after(world):

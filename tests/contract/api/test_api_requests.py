@@ -150,6 +150,7 @@ def test_a_body_in_chunks_is_read_up_to_the_limit(world, size, status):
         ("GET", "/v1/nothing", 404, "container."),
         ("GET", "/v2/containers", 404, "container."),
         ("GET", "/v1/containers/a/b/c", 404, "container."),
+        ("GET", "/v1/containers/a\0b", 404, "container."),
         ("GET", "/v1/capsules", 404, "container."),
         ("PUT", "/v1/containers", 405, "container."),
         ("GET", "/v1/networks", 405, "container."),
