@@ -58,6 +58,11 @@ class Bench:
     name: str
     engine: api.Engine
     daemon: running.Daemon | None
+    properties: list[tuple[str, object]] = dataclasses.field(default_factory=list)
+
+    def cannot(self) -> None:
+        """The test showed that the engine says so, plainly: that is no yes in the table."""
+        self.properties.append(("cannot", True))
 
     def creation(
         self, command: tuple[str, ...] | None = FOREVER, *, network: str = "none", image: str = "busybox", **words
@@ -119,7 +124,7 @@ def bench(engine_name, request, tmp_path) -> Iterator[Bench]:
         engine = load.open_engine(engine_name, f"unix://{daemon.socket}?installation={uuid.uuid4()}")
     if daemon is None:
         engine.pull("busybox")
-    yield Bench(engine_name.partition("-")[0], engine, daemon)
+    yield Bench(engine_name.partition("-")[0], engine, daemon, request.node.user_properties)
     remove_all(engine)
     engine.close()
 
@@ -142,8 +147,9 @@ def pytest_terminal_summary(terminalreporter):
         for report in terminalreporter.stats.get(outcome, ()):
             words = dict(getattr(report, "user_properties", ()))
             if words.get("ability"):
+                told = "no" if words.get("cannot") and mark == "yes" else mark
                 row = rows.setdefault(words["ability"], {})
-                row[words["engine"]] = mark if mark == "FAILED" else row.get(words["engine"], mark)
+                row[words["engine"]] = told if told in ("FAILED", "no") else row.get(words["engine"], told)
     if not rows:
         return
     terminalreporter.section("what the engines can do")
