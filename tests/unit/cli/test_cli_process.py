@@ -92,9 +92,11 @@ def on_terminal(command, state, until):
     """Run the command on a pseudo-terminal and give what it wrote; ``until`` is called with it as it comes."""
     main, side = pty.openpty()
     fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    # A test worker is told a width of its own, which would win over the terminal's.
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     child = subprocess.Popen(
         [sys.executable, "-m", "higgins.cli.main", "--state", str(state), *command],
-        stdin=side, stdout=side, stderr=side, close_fds=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
+        stdin=side, stdout=side, stderr=side, close_fds=True, env={**inherited, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
     )  # fmt: skip
     os.close(side)
     seen = b""
