@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from oslo_config import cfg
-from oslo_log import log
 
 from higgins.agent.live import TlsFiles
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
-from higgins.cmd.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.cmd import logs
+from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.conf import load
 from higgins.core import errors
 from higgins.engine.load import open_engine
@@ -26,7 +26,7 @@ def main() -> int:
     """Look after this host's pods until told to stop; containers go on when it ends."""
     die_with_supervisor()
     conf = load.load("higgins-agent", sys.argv[1:])
-    log.setup(conf, "higgins")
+    logs.set_up_logging(conf)
     try:
         agent = _agent(conf)
     except (errors.HigginsError, OSError) as error:

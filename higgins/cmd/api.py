@@ -1,31 +1,18 @@
-"""``higgins-api``: serves the REST API; ``application()`` is the same for any other WSGI server."""
+"""``higgins-api``: serves the REST API with granian. Imports nothing of the API itself: its workers do."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from granian import Granian
 from granian.constants import Interfaces
 from oslo_config import cfg
 
-from higgins.api.app import WSGI, make_app
-from higgins.api.identity import Identity
-from higgins.api.identity.basic import Basic
-from higgins.api.identity.noauth import NoAuth
-from higgins.api.metrics import Metrics, Sample
-from higgins.cmd import parts
-from higgins.cmd.lifeline import die_with_supervisor
+from higgins.cmd import logs
+from higgins.cmd.machine.lifeline import die_with_supervisor
 from higgins.conf import load
-from higgins.control import service
-from higgins.control.means import Means
-from higgins.policy.enforce import Policy
-from higgins.store.records import installation
-from higgins.store.session import Database
-from higgins.store.upkeep import gauges
-from higgins.wire import hints
 
 LOG = logging.getLogger(__name__)
 
@@ -34,10 +21,10 @@ def main() -> int:
     """Serve until told to stop."""
     die_with_supervisor()
     conf = load.load("higgins-api", sys.argv[1:])
-    parts.set_up_logging(conf)
+    logs.set_up_logging(conf)
     _check_users(conf)
     Granian(
-        "higgins.cmd.api:application",
+        "higgins.cmd.wsgi:application",
         address=conf.api.host_ip,
         port=conf.api.port,
         interface=Interfaces.WSGI,
@@ -53,74 +40,15 @@ def main() -> int:
     return 0
 
 
-def application() -> WSGI:
-    """The API of the configuration files that the command line, or HIGGINS_CONFIG_FILE, names."""
-    conf = load.load("higgins-api", sys.argv[1:] if "--config-file" in sys.argv else ())
-    parts.set_up_logging(conf)
-    database = parts.open_database(conf)
-    means = _means(conf, database)
-    return make_app(
-        service.build(means, parts.AgentQuestions()),
-        _identity(conf),
-        metrics=Metrics(_gather(database, means.settings.host_down_after_s)),
-        healthy=_healthy(database),
-        max_limit=conf.api.max_limit,
-        proxy_headers=conf.api.enable_proxy_headers_parsing,
-    )
-
-
-def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
-    sealer = parts.open_sealer(conf)
-    with database.read() as tx:
-        installation_uuid = installation.uuid(tx)
-    path = load.hints_address(conf).removeprefix("unix:")
-    return Means(
-        db=database,
-        sealer=sealer,
-        policy=Policy(conf.policy.policy_file),
-        hint=hints.after_wish(hints.DatagramHints(path)),
-        installation=installation_uuid,
-        settings=parts.settings(conf),
-    )
-
-
-def _identity(conf: cfg.ConfigOpts) -> Identity:
-    if conf.identity.backend == "noauth":
-        return NoAuth()
-    return Basic(_users_file(conf))
-
-
-def _users_file(conf: cfg.ConfigOpts) -> Path:
-    return Path(load.in_state(conf, conf.identity.users_file, "users.json"))
-
-
 def _check_users(conf: cfg.ConfigOpts) -> None:
     if conf.identity.backend == "noauth":
         LOG.warning(
             "Identity is noauth: everybody who reaches %s:%d is an administrator.", conf.api.host_ip, conf.api.port
         )
-    elif not _users_file(conf).exists():
+    elif not Path(load.users_file(conf)).exists():
         sys.exit(
-            f"There is no users file at {_users_file(conf)}. Make one with: higgins-manage user create NAME --project NAME"
+            f"There is no users file at {load.users_file(conf)}. Make one with: higgins-manage user create NAME --project NAME"
         )
-
-
-def _gather(database: Database, down_after_s: int) -> Callable[[], Iterable[Sample]]:
-    def gather() -> Iterable[Sample]:
-        with database.read() as tx:
-            found = gauges.count(tx, down_after_s)
-        yield "higgins_containers", "Containers by the phase their host reported.", ("phase",), found.containers
-        yield "higgins_hosts", "Hosts by state.", ("state",), found.hosts
-
-    return gather
-
-
-def _healthy(database: Database) -> Callable[[], None]:
-    def healthy() -> None:
-        with database.read() as tx:
-            installation.uuid(tx)
-
-    return healthy
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from oslo_config import cfg
 
-from higgins.cmd import parts
-from higgins.cmd.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.cmd import logs, parts
+from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.conf import load
 from higgins.core import errors
 from higgins.provision.housekeeping import Housekeeper
@@ -44,7 +44,7 @@ def main() -> int:
     """Run every part until told to stop."""
     die_with_supervisor()
     conf = load.load("higgins-controller", sys.argv[1:])
-    parts.set_up_logging(conf)
+    logs.set_up_logging(conf)
     block_stop_signals()
     running: list[Part] = []
     try:

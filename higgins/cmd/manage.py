@@ -122,7 +122,7 @@ def user() -> None:
 @click.pass_obj
 def create(conf: cfg.ConfigOpts, name: str, project: str, roles: tuple[str, ...]) -> None:
     """Make a user; the generated password is printed once, and only its hash is kept."""
-    path = Path(load.in_state(conf, conf.identity.users_file, "users.json"))
+    path = Path(load.users_file(conf))
     known = users.load(path) if path.exists() else {}
     if name in known:
         raise click.UsageError(f"There is a user {name} already.")
@@ -138,7 +138,7 @@ def create(conf: cfg.ConfigOpts, name: str, project: str, roles: tuple[str, ...]
 @click.pass_obj
 def remove_user(conf: cfg.ConfigOpts, name: str) -> None:
     """Take a user out; containers of the project stay."""
-    path = Path(load.in_state(conf, conf.identity.users_file, "users.json"))
+    path = Path(load.users_file(conf))
     known = users.load(path)
     if known.pop(name, None) is None:
         raise click.UsageError(f"There is no user {name}.")

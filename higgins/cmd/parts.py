@@ -1,14 +1,12 @@
-"""Builds from configuration what several processes need alike: database, sealer, use case settings, logging."""
+"""Builds from configuration what several processes need alike: database, sealer, use case settings."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from oslo_config import cfg
-from oslo_log import log
 
 from higgins.conf import load
 from higgins.control.settings import Settings
@@ -18,15 +16,6 @@ from higgins.wire import contract
 from higgins.wire.client import LiveClient
 
 Answer = TypeVar("Answer")
-
-_NOISY = ("sqlalchemy", "aiohttp.access", "cheroot", "alembic")
-
-
-def set_up_logging(conf: cfg.ConfigOpts) -> None:
-    """Log as oslo.log's options say; to standard error unless a file is named."""
-    log.setup(conf, "higgins")
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def open_database(conf: cfg.ConfigOpts) -> session.Database:

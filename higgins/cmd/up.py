@@ -11,17 +11,16 @@ import http.client
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import yaml
 
-from higgins.cmd import state
-from higgins.cmd.supervise import Child, Supervisor
+from higgins.cmd.machine import state
+from higgins.cmd.machine.supervise import Child, Supervisor
 from higgins.conf.load import FILE_VARIABLE
 
 _READY_WITHIN_S = 60.0
@@ -62,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: state.Settings) -> int:
+def _run(settings: state.Settings, started: Callable[[], None] = lambda: None) -> int:
+    """Run until told to stop; ``started`` is called once the state directory is laid out."""
     with state.locked(settings.state) as ours:
         if not ours:
             _say_already_running(settings)
@@ -80,6 +80,7 @@ def _run(settings: state.Settings) -> int:
         )
         if sys.stdout.isatty():
             print(f"Higgins starts at {settings.endpoint}; Ctrl-C stops it (containers go on running).")
+        started()
         supervisor.run()
     return 0
 
@@ -99,23 +100,45 @@ def config_arguments(state_dir: Path) -> list[str]:
 
 
 def _detach(settings: state.Settings) -> int:
-    with state.locked(settings.state) as ours:
-        if not ours:
-            _say_already_running(settings)
-            return 0
-        state.lay_out(settings)
-    command = [sys.executable, "-m", "higgins.cmd.up", "--state", str(settings.state), "--port", str(settings.port)]
-    command += ["--engine", settings.engine, "--engine-address", settings.engine_address, "--auth", settings.auth]
-    with (settings.state / "log" / "up.log").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    if not _wait_ready(settings, process):
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    """Run in a process of its own; what it says before it has started is said here."""
+    read_end, write_end = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read_end)
+        os._exit(_run_detached(settings, write_end))
+    os.close(write_end)
+    with os.fdopen(read_end) as said:
+        words = said.read()
+    if words:
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(words, end="", file=sys.stderr if status else sys.stdout)
+        return status
+    if not _wait_ready(settings, pid):
         print(f"higgins-up: the service did not start; its logs are in {settings.state / 'log'}", file=sys.stderr)
         return 1
-    print(f"Higgins answers at {settings.endpoint} (pid {process.pid}, logs in {settings.state / 'log'}).")
+    print(f"Higgins answers at {settings.endpoint} (pid {pid}, logs in {settings.state / 'log'}).")
     return 0
+
+
+def _run_detached(settings: state.Settings, write_end: int) -> int:
+    os.setsid()
+    for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (write_end, 1), (write_end, 2)):
+        os.dup2(descriptor, target)
+    os.close(write_end)
+
+    def started() -> None:
+        log = os.open(settings.state / "log" / "up.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)  # the last copy of the pipe: whoever started us sees its end
+
+    try:
+        status = _run(settings, started)
+    except state.StateError as error:
+        print(f"higgins-up: {error}", file=sys.stderr)
+        status = 1
+    sys.stdout.flush()
+    return status
 
 
 def _say_already_running(settings: state.Settings) -> None:
@@ -132,15 +155,17 @@ def _recorded_endpoint(settings: state.Settings) -> str:
     return str(yaml.safe_load(clouds_file.read_text())["clouds"]["higgins"]["auth"]["endpoint"])
 
 
-def _wait_ready(settings: state.Settings, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until the API answers and its host has reported; false when that takes too long or the service ended."""
+def _wait_ready(settings: state.Settings, pid: int) -> bool:
+    """Wait until the API answers and its host has reported; a service that does not get there is ended."""
     deadline_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline_s:
-        if process.poll() is not None:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return False
         if _host_is_up(settings):
             return True
-        time.sleep(0.1)
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
     return False
 
 

@@ -72,3 +72,8 @@ def wire_address(conf: cfg.ConfigOpts) -> str:
 def hints_address(conf: cfg.ConfigOpts) -> str:
     """Where API processes wake the controller."""
     return str(conf.wire.hints or f"unix:{Path(conf.state_dir) / 'hints.sock'}")
+
+
+def users_file(conf: cfg.ConfigOpts) -> str:
+    """Where the users of http_basic stand."""
+    return in_state(conf, conf.identity.users_file, "users.json")

@@ -50,7 +50,9 @@ def import_image(path: str, repository: str, tag: str, tar: str, directives: lis
     with pathlib.Path(tar).open("rb") as stream:
         status, answer = call(path, "POST", target, stream, os.fstat(stream.fileno()).st_size)
     lines = [json.loads(line) for line in answer.splitlines() if line.strip().startswith(b"{")]
-    problem = next((line.get("error") or line.get("message") for line in lines if "error" in line or "message" in line), None)
+    problem = next(
+        (line.get("error") or line.get("message") for line in lines if "error" in line or "message" in line), None
+    )
     if status >= 300 or problem:
         print(f"The engine did not take the image {repository}:{tag}: {problem or answer!r}", file=sys.stderr)
         return 1

@@ -34,7 +34,9 @@ class Registry:
         login = os.environ.get("REGISTRY_AUTH", "")
         self._headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
 
-    def call(self, method: str, target: str, body: object = None, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+    def call(
+        self, method: str, target: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
         """One call; ends the program when the registry refuses."""
         self._http.request(method, target, body, self._headers | (headers or {}))  # type: ignore[arg-type]
         response = self._http.getresponse()
@@ -47,7 +49,9 @@ class Registry:
         """Send a blob that the repository lacks."""
         if self.call("HEAD", f"/v2/{self._repository}/blobs/{digest}").status == 200:
             return
-        place = urllib.parse.urlsplit(self.call("POST", f"/v2/{self._repository}/blobs/uploads/", b"").headers["Location"])
+        place = urllib.parse.urlsplit(
+            self.call("POST", f"/v2/{self._repository}/blobs/uploads/", b"").headers["Location"]
+        )
         query = "&".join(filter(None, (place.query, "digest=" + urllib.parse.quote(digest))))
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         self.call("PUT", f"{place.path}?{query}", content, headers)

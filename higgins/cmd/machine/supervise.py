@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from higgins.cmd.lifeline import PARENT_VARIABLE
+from higgins.cmd.machine.lifeline import PARENT_VARIABLE
 
 LOG = logging.getLogger(__name__)
 
