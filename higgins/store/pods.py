@@ -22,7 +22,7 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.store import claims, specs
 from higgins.store import page as pages
 from higgins.store.seal import Sealer
-from higgins.store.session import Duplicate, Transaction
+from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import hosts, pods
 
 
@@ -254,7 +254,7 @@ def change(
     What is ``None`` stays as it is, but for ``stop_signal``, which belongs to one wish. ``spec`` is whole, with its secrets, and needs
     ``sealer``; ``name`` takes ``unique_name`` with it. When the size changes, the host's claim changes by the difference, so that claims stay the
     sum of their pods; ``OutOfCapacity`` when ``ratios`` are given and the host has no room (quota is the caller's: ``quotas.take``).
-    ``Conflict`` (code ``conflict``) when another writer was first: read the row again, decide again. ``NameTaken`` for a unique name in use.
+    ``Overtaken`` (code ``conflict``) when another writer was first: read the row again, decide again. ``NameTaken`` for a unique name in use.
     """
     given = {
         "desired": desired,
@@ -314,6 +314,4 @@ def _guarded(tx: Transaction, pod: Pod, columns: dict[str, Any]) -> None:
             f"A {pod.kind} with the name {columns.get('name')} exists already. Choose another name."
         ) from error
     if not matched:
-        raise errors.Conflict(
-            f"The {pod.kind} {pod.name} was changed by another request at the same moment. Try again."
-        )
+        raise Overtaken(f"The {pod.kind} {pod.name} was changed by another request at the same moment. Try again.")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from higgins.core import errors
 from higgins.core.model import PodSpec
-from higgins.store.session import Duplicate, Transaction
+from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import quota_classes, quotas, usages
 
 UNLIMITED = -1
@@ -125,7 +125,7 @@ def take(
         try:
             tx.change(usages.insert().values(project_id=project_id))
         except Duplicate as error:
-            raise errors.Conflict("Another request used the project's quota first. Try again.") from error
+            raise Overtaken("Another request used the project's quota first. Try again.") from error
         if _take(tx, project_id, defaults, more):
             return
     raise _over_quota(tx, project_id, defaults, more)
@@ -191,4 +191,4 @@ def _over_quota(tx: Transaction, project_id: str, defaults: Limits, more: Usage)
                 f"Quota exceeded for {resource}: the limit is {limit}{unit}, in use are {in_use / scale:g}{unit}, and this asks for "
                 f"{asked / scale:g}{unit} more. Delete something, ask for less, or have the limit raised."
             )
-    return errors.Conflict("The project's quota was changed by another request at the same moment. Try again.")
+    return Overtaken("The project's quota was changed by another request at the same moment. Try again.")

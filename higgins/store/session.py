@@ -27,6 +27,10 @@ _SCHEMA_MARKS = ("no such table", "no such column", "doesn't exist", "does not e
 _FULL_MARKS = ("disk is full", "no space left", "is full")
 
 
+class Overtaken(errors.Conflict):
+    """Another writer was first: what a guarded change had read does not hold any more. Read anew, the same change may go through."""
+
+
 class Duplicate(errors.Conflict):
     """A row with one of these unique values is there already; callers turn it into a sentence about the thing."""
 
@@ -210,8 +214,8 @@ class Database:
             try:
                 with self.write(durable=durable) as tx:
                     return work(tx)
-            except (Busy, errors.Conflict) as error:
-                if attempt == attempts or error.code not in {"conflict", "duplicate", Busy.code}:
+            except (Busy, Duplicate, Overtaken):
+                if attempt == attempts:
                     raise
             time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - only spreads the writers
         raise AssertionError("unreachable")

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from higgins.core import errors
 from higgins.core.phase import Desired, Phase
 from higgins.store import actions, claims, pods, quotas
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
-from higgins.store.session import Row, Transaction
+from higgins.store.session import Overtaken, Row, Transaction
 from higgins.store.tables import hosts, ledger
 from higgins.store.tables import pods as table
 
@@ -85,7 +84,7 @@ def failed(tx: Transaction, pod: Pod, reason: str) -> None:
 def remove(tx: Transaction, pod: Pod) -> None:
     """Delete a pod's row with all that hangs on it: quota, the host's claim, unfinished actions.
 
-    ``Conflict`` when the pod was changed meanwhile, or its ledger is not empty: then nothing was changed.
+    ``Overtaken`` when the pod was changed meanwhile, or its ledger is not empty: then nothing was changed.
     """
     sizes = {size: getattr(pod, size) for size in claims.SIZES}
     quotas.give_back(tx, pod.project_id, containers=quotas.containers_of(pod), **sizes)
@@ -95,7 +94,7 @@ def remove(tx: Transaction, pod: Pod) -> None:
     over_now = table.c.phase == Phase.GONE.value if pod.host_id is not None else _NEVER_PLACED
     guard = (table.c.id == pod.id, table.c.generation == pod.generation, same_host, over_now, sa.not_(_HAS_OUTSIDE))
     if tx.change(table.delete().where(*guard)) != 1:
-        raise errors.Conflict("The pod was changed while its row was taken away.")
+        raise Overtaken("The pod was changed while its row was taken away.")
     if volumes.mounted_by(pod.spec):
         volumes.delete_of(tx, pod.uuid)  # of a pod that never had a host nothing was made, so nothing was taken back
     actions.finish_gone(tx, pod.uuid, pod.observed_generation)

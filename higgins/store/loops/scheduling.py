@@ -17,7 +17,7 @@ from higgins.core.phase import Desired
 from higgins.store import actions, claims, pods
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
-from higgins.store.session import Transaction
+from higgins.store.session import Overtaken, Transaction
 from higgins.store.tables import pods as table
 
 
@@ -72,7 +72,7 @@ def place(
 ) -> None:
     """Give all of these pods their hosts, with their claims, or none of them.
 
-    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Conflict`` when a pod was changed meanwhile.
+    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile.
     """
     for host_id, group in _by_host(placements).items():
         more = {size: sum(getattr(pod, size) for pod in group) for size in claims.SIZES}
@@ -80,7 +80,7 @@ def place(
             raise errors.OutOfCapacity("The host has no room for this any more.")
     rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]
     if tx.change_many(_PLACE, rows) != len(rows):
-        raise errors.Conflict("A pod was changed while it was given its host.")
+        raise Overtaken("A pod was changed while it was given its host.")
 
 
 def give_up(tx: Transaction, pod: Pod, reason: str) -> None:

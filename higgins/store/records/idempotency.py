@@ -7,14 +7,14 @@ import datetime
 import sqlalchemy as sa
 
 from higgins.core import errors
-from higgins.store.session import Duplicate, Transaction
+from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import idempotency_keys as keys
 
 
 def claim(tx: Transaction, project_id: str, key: str, request_hash: str, pod_uuid: str) -> str:
     """The uuid of what this key makes: ``pod_uuid`` the first time, the earlier one after that.
 
-    ``Conflict`` (code ``idempotency-key-in-use``) when the key came with another request before; ``Conflict`` (code ``conflict``) when the
+    ``Conflict`` (code ``idempotency-key-in-use``) when the key came with another request before; ``Overtaken`` when the
     same request comes twice at this moment.
     """
     known = tx.row(
@@ -30,7 +30,7 @@ def claim(tx: Transaction, project_id: str, key: str, request_hash: str, pod_uui
     try:
         tx.change(keys.insert().values(created_at=tx.now, **values))
     except Duplicate as error:
-        raise errors.Conflict("The same request came twice at the same moment. Try again.") from error
+        raise Overtaken("The same request came twice at the same moment. Try again.") from error
     return pod_uuid
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from higgins.core import errors
 from higgins.store.seal import Sealer
-from higgins.store.session import Duplicate, Transaction
+from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import installation
 
 _CONTEXT = "installation/key_check"
@@ -27,7 +27,7 @@ def ensure(tx: Transaction, sealer: Sealer) -> str:
     try:
         tx.change(installation.insert().values(created_at=tx.now, **values))
     except Duplicate as error:
-        raise errors.Conflict("Another process is making this installation at the same moment. Try again.") from error
+        raise Overtaken("Another process is making this installation at the same moment. Try again.") from error
     return uuid
 
 

@@ -105,21 +105,22 @@ def test_retrying_runs_the_whole_again_when_another_writer_was_first(db: Databas
     def work(tx: session.Transaction) -> str:
         tried.append(tx)
         if len(tried) < 3:
-            raise errors.Conflict("another was first")
+            raise session.Overtaken("another was first")
         return "done"
 
     assert db.retrying(work) == "done"
     assert len(set(map(id, tried))) == len(tried) == 3
 
 
-def test_retrying_does_not_repeat_what_is_refused(db: Database) -> None:
+@pytest.mark.parametrize("refusal", [errors.IllegalState, errors.Conflict])
+def test_retrying_does_not_repeat_what_is_refused(db: Database, refusal: type[errors.Conflict]) -> None:
     tried = []
 
     def work(tx: session.Transaction) -> None:
         tried.append(tx)
-        raise errors.IllegalState("it runs")
+        raise refusal("it runs")
 
-    with pytest.raises(errors.IllegalState):
+    with pytest.raises(refusal):
         db.retrying(work)
     assert len(tried) == 1
 
