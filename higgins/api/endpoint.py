@@ -56,7 +56,8 @@ class Endpoint:
         raw = arguments.read_raw(req, route.body_limit_bytes)
         body: dict[str, Any] = {}
         if route.body is not None:
-            _insist_on_json(req)
+            if route.located:
+                _insist_on_json(req)
             body = route.body.read(arguments.read_object(raw), version)
         elif route.merged and raw:
             given = arguments.read_object(raw) | given

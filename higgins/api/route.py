@@ -62,7 +62,9 @@ Schema = Callable[[Version], Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Route:
-    """``args`` come in the query and, when ``merged``, in the body too (the query wins); ``body`` must be ``application/json``.
+    """``args`` come in the query and, when ``merged``, in the body too (the query wins); ``body`` is JSON of its own.
+
+    ``located`` routes make a thing and say where it is; they insist on ``application/json``, as Zun's do and all others do not.
 
     ``reply`` gives the JSON Schema of the body for a version; without it the body is the JSON literal null.
     """

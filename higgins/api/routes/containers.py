@@ -83,12 +83,12 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def change_of(call: Call) -> ContainerChange:
-    """The change that the body asks for."""
+    """The change that the arguments ask for."""
     return ContainerChange(
-        name=call.body.get("name"),
-        cpu=call.body.get("cpu"),
-        memory_mib=call.body.get("memory"),
-        auto_heal=call.body.get("auto_heal"),
+        name=call.args.get("name"),
+        cpu=call.args.get("cpu"),
+        memory_mib=call.args.get("memory"),
+        auto_heal=call.args.get("auto_heal"),
     )
 
 
@@ -119,6 +119,6 @@ ROUTES = (
     Route("GET", "/v1/containers", index, "List containers.", args=operators.paged(*schema.LIST_FILTERS, all_projects=True),
           reply=lambda version: operators.listed("containers", item_schema(version))),
     Route("GET", _ONE, show, "Show a container.", args=schema.SHOW, reply=one_schema),
-    Route("PATCH", _ONE, update, "Change a container's name, limits or healing.", body=schema.UPDATE, reply=one_schema),
+    Route("PATCH", _ONE, update, "Change a container's name, limits or healing.", args=schema.UPDATE, merged=True, reply=one_schema),
     Route("DELETE", _ONE, delete, "Delete a container; a running one with stop or force.", status=204, args=schema.DELETE),
 )  # fmt: skip

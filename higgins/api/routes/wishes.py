@@ -108,7 +108,7 @@ ROUTES = (
     Route("POST", _AT + "rename", rename, "Give a container another name.", args=arguments.RENAME, merged=True,
           until=(1, 13), reply=one_schema),
     Route("POST", _AT + "resize_container", resize_container, "Change a container's limits.", status=202,
-          body=schema.UPDATE, since=(1, 19), reply=one_schema),
+          args=schema.UPDATE, merged=True, since=(1, 19), reply=one_schema),
     Route("POST", _AT + "network_attach", network_attach, "Attach a network.", args=arguments.NETWORK_ATTACH, merged=True, since=(1, 8)),
     Route("POST", _AT + "network_detach", network_detach, "Detach a network.", status=202, args=arguments.NETWORK_DETACH, merged=True,
           since=(1, 6)),

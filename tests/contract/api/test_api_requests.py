@@ -111,6 +111,15 @@ def test_creates_insist_on_json(world, path, kind):
     assert "application/json" in refused.error["title"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", None])
+def test_nothing_else_looks_at_the_type(world, kind):
+    path = f"/v1/containers/{world.create()['uuid']}"
+    headers = {"Content-Type": kind} if kind else {}
+    assert world.call("PATCH", path, raw=b'{"name": "other"}', headers=headers).json["name"] == "other"
+    assert world.call("PATCH", f"{path}?name=third", headers=headers).json["name"] == "third"
+    assert world.call("POST", f"{path}/execute", raw=b'{"command": "ls"}', headers=headers).status == 200
+
+
 def test_json_with_a_charset_is_json(world):
     headers = {"Content-Type": "application/json; charset=UTF-8"}
     assert world.call("POST", "/v1/containers", {"image": "nginx"}, headers=headers).status == 202
