@@ -112,12 +112,13 @@ running_engine() {
 # ---- starting --------------------------------------------------------------------------------------------------------
 
 # _engine_launch PIDFILE LOG PREFIX... -- COMMAND...: in the background, in a session of its own, holding none of our files.
+# It runs in the pid file's folder, since conmon leaves a file named oom where it stands when a container runs out of memory.
 _engine_launch() {
     local pidfile=$1 log=$2 prefix=()
     shift 2
     while [ "$1" != -- ]; do prefix+=("$1"); shift; done
     shift
-    setsid nohup "${prefix[@]}" sh -c 'echo $$ >"$0"; [ "$1" = own ] && ip link set lo up; shift; exec "$@"' \
+    setsid nohup "${prefix[@]}" sh -c 'echo $$ >"$0"; cd "${0%/*}"; [ "$1" = own ] && ip link set lo up; shift; exec "$@"' \
         "$pidfile" "$([ "${prefix[0]-}" = unshare ] && echo own || echo shared)" "$@" >"$log" 2>&1 </dev/null &
 }
 
