@@ -109,12 +109,13 @@ class Agent:
         self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
         answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
         self._live = live.LiveServer(answers, live_address, live_token, tls)
-        self._stopping = threading.Event()
-        self._greet = threading.Event()
-        self._greet.set()
-        self._hello_lock = threading.Lock()
-        self._all_anew = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._make_signals()
+
+    def _make_signals(self) -> None:
+        self._stopping, self._greet, self._all_anew = threading.Event(), threading.Event(), threading.Event()
+        self._hello_lock = threading.Lock()
+        self._greet.set()
 
     def start(self) -> None:
         """Begin; ``Unavailable`` when the live address cannot be listened on."""

@@ -117,5 +117,6 @@ class Pulls:
 
 def _in_words(seen: PullProgress) -> str:
     layers = f"{seen.layers_done} of {seen.layers} layers" if seen.layers else ""
-    mib = f"{seen.done_bytes >> 20} of {seen.total_bytes >> 20} MiB" if seen.total_bytes else ""
-    return ", ".join(part for part in (layers, mib) if part) or seen.text or "pulling"
+    unit, shift = ("MiB", 20) if seen.total_bytes >> 20 else ("KiB", 10)
+    size = f"{seen.done_bytes >> shift} of {seen.total_bytes >> shift} {unit}" if seen.total_bytes >> shift else ""
+    return ", ".join(part for part in (layers, size) if part) or seen.text or "pulling"

@@ -111,6 +111,17 @@ def cases(draw):
     return want, have
 
 
+def created(name: str, have: Have, want: model.Assignment) -> ContainerFacts:
+    """What an engine makes, once all that it needs is there."""
+    made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == name)
+    assert made.image not in have.absent
+    assert made.pull_policy is PullPolicy.IF_NOT_PRESENT or made.image in have.resolved
+    for mount in made.mounts:
+        assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
+        assert name in have.files or mount.kind == "volume"
+    return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, memory_mib=made.memory_mib)
+
+
 def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
     """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
     new = dataclasses.replace
@@ -136,16 +147,8 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             return new(have, files=frozenset())
         case "create":
             assert found is None
-            made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
-            assert made.image not in have.absent
-            assert made.pull_policy is PullPolicy.IF_NOT_PRESENT or made.image in have.resolved
-            for mount in made.mounts:
-                assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
-                assert step.target in have.files or mount.kind == "volume"
             have = new(have, builds={**have.builds, step.target: want.build})
-            return put(
-                ContainerFacts(uuid=step.target, pod="pod", state=C, build=want.build, memory_mib=made.memory_mib)
-            )
+            return put(created(step.target, have, want))
         case "start":
             assert found.state in (C, S)
             if step.target.startswith("c"):
