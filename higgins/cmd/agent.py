@@ -9,6 +9,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from higgins.agent.journal import Journal
 from higgins.agent.live import TlsFiles
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
@@ -42,12 +43,14 @@ def main() -> int:
 
 def _agent(conf: cfg.ConfigOpts) -> Agent:
     token = Path(load.in_state(conf, conf.agent.credential_file, "agent/credential")).read_text().strip()
+    state_dir = Path(conf.state_dir) / "agent"
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     controller = conf.agent.controller or f"unix:{load.in_state(conf, None, 'wire.sock')}"
     return Agent(
         open_engine(conf.engine.name, conf.engine.address),
         WireClient(controller, token, ca_file=conf.agent.controller_ca_file),
         hostname=load.hostname(conf),
-        state_dir=Path(conf.state_dir) / "agent",
+        state_dir=state_dir,
         live_address=conf.agent.live_listen or f"unix:{load.in_state(conf, None, 'live.sock')}",
         live_token=secrets.token_urlsafe(32),
         timings=Timings(
@@ -56,6 +59,7 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
             orphan_grace_s=conf.agent.orphan_grace_s,
         ),
         workers=conf.agent.workers,
+        journal=Journal(state_dir / "journal.sqlite", lost=conf.agent.lost_journal),
         tls=TlsFiles(certificate=conf.agent.ssl_cert_file, key=conf.agent.ssl_key_file)
         if conf.agent.ssl_cert_file
         else None,

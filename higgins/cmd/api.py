@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +25,8 @@ def main() -> int:
     conf = load.load("higgins-api", sys.argv[1:])
     logs.set_up_logging(conf)
     _check_users(conf)
+    if conf.api.workers > 1:
+        _share_metrics(Path(conf.state_dir) / "metrics")
     Granian(
         "higgins.cmd.wsgi:application",
         address=conf.api.host_ip,
@@ -38,6 +42,13 @@ def main() -> int:
         ssl_key=Path(conf.api.ssl_key_file) if conf.api.ssl_key_file else None,
     ).serve()
     return 0
+
+
+def _share_metrics(folder: Path) -> None:
+    """Have all workers count into one folder, which starts empty: any of them then answers for all."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def _check_users(conf: cfg.ConfigOpts) -> None:

@@ -37,6 +37,7 @@ def application() -> WSGI:
         healthy=_healthy(database),
         max_limit=conf.api.max_limit,
         proxy_headers=conf.api.enable_proxy_headers_parsing,
+        cors_origins=conf.api.cors_allowed_origins,
     )
 
 

@@ -16,6 +16,7 @@ API = [
     cfg.StrOpt("ssl_cert_file", help="Certificate of the API; without one it speaks plain HTTP."),
     cfg.StrOpt("ssl_key_file", help="Private key of the certificate."),
     cfg.IntOpt("live_timeout_s", default=60, min=1, help="Longest wait for a host's answer to a live question."),
+    cfg.ListOpt("cors_allowed_origins", default=[], help="Origins of web pages that browsers may call the API from."),
     cfg.BoolOpt("enable_proxy_headers_parsing", default=False, help="Trust X-Forwarded headers of a proxy in front."),
 ]
 
