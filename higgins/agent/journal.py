@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -75,7 +76,9 @@ class PodEntry:
 class Journal:
     """Remembers in memory and on disk; every method may be called from any thread and raises only ``Unavailable``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lost: Literal["leave", "start"] = "leave") -> None:
+        """Open or make the file; ``lost`` says what ended containers that an earlier journal knew mean: had their run, or not."""
+        self.starts_what_ended = lost == "start"
         self._lock = threading.RLock()
         with _translated():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
