@@ -35,8 +35,8 @@ from higgins.store import seal, session
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 PROCESSES = ("api", "controller", "agent")
 DEADLINE_S = 90.0
-QUICK = {"agent": {"pull_deadline_s": 2, "wish_deadline_s": 20, "orphan_grace_s": 3}}
-"""Options that let a bad day end while a test waits."""
+QUICK = {"DEFAULT": {"debug": "true"}, "agent": {"pull_deadline_s": 2, "wish_deadline_s": 20, "orphan_grace_s": 3600}}
+"""Options that let a bad day end while a test waits, and tell everything in the logs."""
 
 
 def until(reached, what, deadline_s=DEADLINE_S):

@@ -255,12 +255,18 @@ def _sentence(table: Table, error: jsonschema_rs.ValidationError, version: Versi
 
 
 def _first_inner(field: Field, error: jsonschema_rs.ValidationError, version: Version) -> str | None:
-    """What is wrong inside a nested table, where the outer ``anyOf`` with null hides it."""
+    """What is wrong inside a nested table: at the place that the error names, or where the outer ``anyOf`` with null hides it."""
     assert field.takes is not None
     inner = field.takes.table
     value = error.instance
     if inner is None:
         return None
+    match list(error.instance_path)[1:]:
+        case [str() as name, *_] | [int(), str() as name, *_]:
+            wrong = next((f for f in inner.fields if f.name == name and f.takes_at(version)), None)
+            outer = list(error.instance_path)[:-1]
+            where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in outer).lstrip(".")
+            return f"{where}: {name!r} must be {wrong.takes.says}." if wrong is not None and wrong.takes else None
     items = value if isinstance(value, list) else [value]
     for number, item in enumerate(items):
         if not isinstance(item, dict):
