@@ -177,8 +177,27 @@ def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterat
     yield from _resize(want, have, make)
     if want.desired not in (Desired.RUNNING, Desired.PAUSED):
         return
+    first = list(_start_init(want, have, states))
+    yield from first
+    if first or any(states[spec.uuid] in ALIVE for spec in want.spec.init_containers):
+        return
+    for spec in want.spec.containers:
+        why = _why_start(want, have, spec, states)
+        if why:
+            yield Step("start", spec.uuid, why)
+            states[spec.uuid] = EngineState.RUNNING
+    for spec in want.spec.containers:
+        if want.desired is Desired.PAUSED and states[spec.uuid] is EngineState.RUNNING:
+            yield Step("pause", spec.uuid, "it is running")
+
+
+def _start_init(want: model.Assignment, have: Have, states: Mapping[str, EngineState | None]) -> Iterator[Step]:
+    """The next init container to start, or why the pod cannot go on; nothing when all have ended or one still runs."""
+    due = any(_run_due(want, have, spec.uuid) for spec in want.spec.containers)
     for spec in want.spec.init_containers:
         why = _why_start(want, have, spec, states)
+        if due and not why and states[spec.uuid] is EngineState.CREATED:
+            why = "it was made again and comes before the others"
         if why:
             yield Step("start", spec.uuid, why)
         if why or states[spec.uuid] in ALIVE:
@@ -189,14 +208,6 @@ def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterat
                 "fail", spec.uuid, f"init container {spec.name} ended with exit code {facts.exit_code}; see its logs"
             )
             return
-    for spec in want.spec.containers:
-        why = _why_start(want, have, spec, states)
-        if why:
-            yield Step("start", spec.uuid, why)
-            states[spec.uuid] = EngineState.RUNNING
-    for spec in want.spec.containers:
-        if want.desired is Desired.PAUSED and states[spec.uuid] is EngineState.RUNNING:
-            yield Step("pause", spec.uuid, "it is running")
 
 
 def _quieten(want: model.Assignment, have: Have, states: dict[str, EngineState | None]) -> Iterator[Step]:
