@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,8 +16,13 @@ from higgins.api.view.containers import links
 from higgins.store.records.images import Image
 
 
+def _item(call: Call, row: Image) -> dict[str, Any]:
+    newer = IMAGE.newer_than(call.version)
+    return {name: value for name, value in view.image(row).items() if name not in newer}
+
+
 def _one(call: Call, row: Image) -> dict[str, Any]:
-    return {**view.image(row), "links": links(row.uuid, call.base_url, "images")}
+    return {**_item(call, row), "links": links(row.uuid, call.base_url, "images")}
 
 
 def pull(call: Call) -> Reply:
@@ -35,7 +41,8 @@ def pull(call: Call) -> Reply:
 def index(call: Call) -> dict[str, Any]:
     """GET /v1/images."""
     page = paging.page_of(call)
-    return paging.listed(call, "images", call.control.images.list(call.caller, page=page), view.image, page)
+    found = call.control.images.list(call.caller, page=page)
+    return paging.listed(call, "images", found, functools.partial(_item, call), page)
 
 
 def show(call: Call) -> dict[str, Any]:

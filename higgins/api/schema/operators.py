@@ -6,7 +6,7 @@ from typing import Any
 
 from higgins.api.schema import types
 from higgins.api.schema.container import PULL_POLICY
-from higgins.api.schema.table import Field, Table, Type
+from higgins.api.schema.table import OWN, Field, Table, Type
 
 _MAYBE = types.MAYBE_TEXT_SCHEMA
 _TEXT = types.TEXT_SCHEMA
@@ -23,6 +23,8 @@ IMAGE = Table(
         Field("image_pull_policy", PULL_POLICY),
         Field("host", types.text(), required=True, shows=_MAYBE),
         Field("project_id", shows=_MAYBE),
+        Field("status", shows={"enum": ["pulling", "ready", "failed", "removing"]}, shown_since=OWN),
+        Field("status_reason", shows=_MAYBE, shown_since=OWN),
     ),
 )
 IMAGE_SEARCH = Table(

@@ -19,7 +19,8 @@ _UNKNOWN = model.HostFacts(hostname="", engine="", engine_version="", engine_up=
 
 
 def image(row: Image) -> dict[str, Any]:
-    """An image of a host's cache."""
+    """An image of a host's cache; of a newer wish than the host has dealt with no reason is known yet."""
+    dealt_with = row.observed_generation >= row.generation
     return {
         "uuid": row.uuid,
         "image_id": row.image_id,
@@ -28,6 +29,8 @@ def image(row: Image) -> dict[str, Any]:
         "size": None if row.size_bytes is None else str(row.size_bytes),
         "project_id": row.project_id,
         "host": row.hostname,
+        "status": ((row.phase if dealt_with else None) or "pulling") if row.wanted else "removing",
+        "status_reason": row.reason if dealt_with else None,
     }
 
 

@@ -211,6 +211,12 @@ class World:
             )
             assert reports.take(tx, self.host_id, report)
 
+    def report_image(self, uuid, **found):
+        """The host says how far it is with an image."""
+        with self.db.write() as tx:
+            told = contract.ImageReport(uuid=uuid, generation=1, **found)
+            assert reports.take(tx, self.host_id, contract.Report(number=next(self.numbers), images=(told,)))
+
     def step(self, uuid, request_id, key="1", result="Success"):
         """One step done for a container."""
         at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -82,10 +82,23 @@ def test_images_are_pulled_to_a_host_and_taken_off(world):
     shown = admin(world, "GET", f"/v1/images/{made.json['uuid']}").json
     assert (shown["repo"], shown["tag"], shown["host"], shown["project_id"]) == ("nginx", "1.27", "h1", "p0")
     assert [link["rel"] for link in shown["links"]] == ["self", "bookmark"]
-    listed = admin(world, "GET", "/v1/images").json
+    listed = admin(world, "GET", "/v1/images", version="1.40").json
     assert set(listed["images"][0]) == {"uuid", "image_id", "repo", "tag", "size", "project_id", "host"}
     gone = admin(world, "DELETE", f"/v1/images/{made.json['uuid']}")
     assert (gone.status, gone.text) == (200, "null")
+
+
+def test_an_image_says_how_far_its_host_is_with_it(world):
+    made = admin(world, "POST", "/v1/images", {"repo": "nginx", "host": "h1"}, version="1.41").json
+    assert (made["status"], made["status_reason"]) == ("pulling", None)
+    at = f"/v1/images/{made['uuid']}"
+    told = [("pulling", "1 of 3 layers", None), ("failed", "No such image.", None), ("ready", "", "sha256:1")]
+    for phase, reason, image_id in told:
+        world.report_image(made["uuid"], phase=phase, reason=reason, image_id=image_id)
+        for shown in (admin(world, "GET", at, version="1.41"), admin(world, "GET", "/v1/images", version="1.41")):
+            row = shown.json["images"][0] if "images" in shown.json else shown.json
+            assert (row["status"], row["status_reason"], row["image_id"]) == (phase, reason or None, image_id)
+    assert "status" not in admin(world, "GET", at, version="1.40").json
 
 
 @pytest.mark.parametrize(
