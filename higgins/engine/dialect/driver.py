@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from higgins.core import errors
 from higgins.engine import api
-from higgins.engine.dialect import cgroups, processes, streams, translate
+from higgins.engine.dialect import cgroups, faults, processes, streams, translate
 from higgins.engine.dialect.http import CHUNK_BYTES, Query
 from higgins.engine.dialect.verbs import Verbs, filters_of, quoted
 
@@ -52,7 +52,9 @@ class Dialect(Verbs):
         if late.is_set():
             raise errors.Timeout(f"The command did not end within {timeout_s:g} s and was killed.")
         if code in (126, 127) and b"OCI runtime" in output:
-            raise errors.Invalid(f"The command cannot run in the container: {output.decode(errors='replace').strip()}")
+            raise errors.Invalid(
+                f"The command could not run in the container: {faults.plainly(output.decode(errors='replace'))}."
+            )
         return api.ExecResult(output=output, exit_code=int(code or 0))
 
     def _exec_output(self, exec_id: str, timer: threading.Timer) -> bytes:

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from higgins.core import errors
+from higgins.engine import reference as references
 from higgins.engine.dialect.http import Answer
 
 _NO_IMAGE = re.compile(
@@ -40,6 +41,15 @@ _FOR_GOOD = re.compile(
     r"|invalid|not a directory|cannot be|must be|out of range|unsupported",
     re.IGNORECASE,
 )
+_NO_PROGRAM = re.compile(
+    r"executable file [`'\"]?(?P<first>[^`'\"\s]+)[`'\"]? not found|exec: [`'\"](?P<second>[^`'\"]+)[`'\"]: (?:executable file|stat )",
+    re.IGNORECASE,
+)
+_NO_EXECUTABLE = re.compile(
+    r"open executable|OCI permission denied|exec format error|exec: .*: permission denied", re.IGNORECASE
+)
+_PLAIN_HTTP = re.compile(r"HTTP response to HTTPS client", re.IGNORECASE)
+_UNTRUSTED = re.compile(r"x509:|certificate", re.IGNORECASE)
 _GOING = re.compile(r"removal .* in progress|marked for removal|being removed", re.IGNORECASE)
 _NOT_THERE = re.compile(r"no such (container|exec|volume)|could not find|no container with", re.IGNORECASE)
 
@@ -71,8 +81,20 @@ def words(body: bytes) -> str:
     return str(content.get("message") or content.get("error") or content.get("cause") or "").strip()
 
 
+def plainly(text: str) -> str:
+    """What an engine wrote of a command that it could not run, for whoever named the command; other words as they are."""
+    missing = _NO_PROGRAM.search(text)
+    if missing:
+        return (
+            f"the image has no program '{missing['first'] or missing['second']}'. Check the command and the entrypoint"
+        )
+    if _NO_EXECUTABLE.search(text):
+        return "what its command names cannot be executed there. Check the command and the entrypoint"
+    return text.strip().removeprefix("Error: ").rstrip(".")
+
+
 def _refusal(status: int, text: str, what: str) -> errors.HigginsError:
-    sentence = f"The engine could not {what}: {text.rstrip('.') or f'status {status}'}."
+    sentence = f"The engine could not {what}: {plainly(text) or f'status {status}'}."
     for fits, kind in (
         (_FULL.search(text), errors.OutOfCapacity),
         (_NAME_TAKEN.search(text), errors.NameTaken),
@@ -93,13 +115,22 @@ def _refusal(status: int, text: str, what: str) -> errors.HigginsError:
 
 def pull_failure(text: str, reference: str) -> errors.HigginsError:
     """The error to raise for what an engine wrote when a pull failed; its stream says it in words only."""
+    image, registry = f"the image {reference}", f"The registry {references.parse(reference).domain}"
+    away = _REGISTRY_AWAY.search(text)
     if _FULL.search(text):
-        return errors.OutOfCapacity(f"The disk of the host is full: the image {reference} could not be pulled.")
-    if _REGISTRY_AWAY.search(text) and not _NO_IMAGE.search(text):
-        return errors.Unavailable(f"The registry of the image {reference} does not answer: {text}.")
+        return errors.OutOfCapacity(f"The disk of the host is full: {image} could not be pulled. Remove images there.")
+    if _PLAIN_HTTP.search(text):
+        hint = "Give it a certificate, or name it in the configuration of the host's engine"
+        return errors.Invalid(f"{registry} speaks plain HTTP, so {image} is not pulled. {hint}.")
+    if away and not _NO_IMAGE.search(text):
+        hint = f"Check the name of {image} and the network of the host"
+        return errors.Unavailable(f"{registry} does not answer ({away[0].lower()}). {hint}.")
+    if _UNTRUSTED.search(text):
+        hint = "Have the certificate's authority added on the host"
+        return errors.Invalid(f"{registry} has a certificate that the host does not trust. {hint}.")
     if _DENIED.search(text):
         hint = "Check the name, or give a registry with a user name and a password"
-        return errors.ImageNotFound(f"The registry does not let us pull the image {reference}: {text}. {hint}.")
+        return errors.ImageNotFound(f"{registry} does not let us pull {image}. {hint}.")
     if _NO_IMAGE.search(text):
-        return errors.ImageNotFound(f"The registry has no image {reference}: {text}. Check its name and tag.")
+        return errors.ImageNotFound(f"{registry} has no image {reference}. Check its name and tag.")
     return errors.NotReady(f"The image {reference} could not be pulled: {text}.")

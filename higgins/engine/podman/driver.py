@@ -77,7 +77,14 @@ class PodmanEngine(Dialect):
     def top(self, uuid: str, ps_args: str | None = None) -> api.Processes:
         """Its processes; with arguments it is the ``ps`` inside the container that is run."""
         if ps_args:
-            return super().top(uuid, ps_args)
+            try:
+                return super().top(uuid, ps_args)
+            except errors.Conflict:
+                if self.inspect(uuid).state is not EngineState.RUNNING:
+                    raise
+                raise errors.Invalid(
+                    f"The container's own ps does not take the arguments '{ps_args}'. Leave them out."
+                ) from None
         path = f"/libpod/containers/{translate.name_of(uuid)}/top"
         return translate.processes(self.call("GET", path, "list the container's processes").json())
 

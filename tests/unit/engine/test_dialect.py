@@ -110,7 +110,6 @@ def test_times_as_go_writes_them():
         (500, "container state improper", errors.Conflict),
         (400, "invalid signal", errors.Invalid),
         (400, "unknown or invalid runtime name: x", errors.Unsupported),
-        (500, "crun: executable file `x` not found in $PATH", errors.Invalid),
         (500, "write /x: no space left on device", errors.OutOfCapacity),
         (500, "something odd", errors.NotReady),
         (501, "not here", errors.Unsupported),
@@ -125,26 +124,64 @@ def test_refusals(status, text, kind):
     assert text.split(":")[0] in problem.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command",
+        'OCI runtime create failed: runc create failed: error during container init: exec: "nope": executable file not found',
+        'runc create failed: unable to start container process: exec: "nope": stat nope: no such file or directory: unknown',
+    ],
+)
+def test_a_program_that_is_not_there_is_told_by_its_name(text):
+    problem = faults.translate(Answer(status=500, headers={}, body=json.dumps({"message": text}).encode()), "start it")
+    assert type(problem) is errors.Invalid
+    assert problem.message == (
+        "The engine could not start it: the image has no program 'nope'. Check the command and the entrypoint."
+    )
+
+
 def test_silences():
     assert type(faults.translate(TimeoutError(), "do it")) is errors.Timeout
     assert type(faults.translate(ConnectionRefusedError(), "do it")) is errors.Unavailable
 
 
+REFUSED = "The registry docker.io does not let us pull the image x:y."
+LOOKUP = 'initializing source docker://x:y: pinging container registry: Get "https://x/v2/": dial tcp: lookup x: no such host'
+DIAL = "dial tcp 127.0.0.1:1: connect: connection refused"
+
+
 @pytest.mark.parametrize(
-    ("text", "kind"),
+    ("text", "kind", "told"),
     [
-        ("manifest for x:y not found: manifest unknown: manifest unknown", errors.ImageNotFound),
-        ("pull access denied for x, repository does not exist or may require 'docker login'", errors.ImageNotFound),
-        ("unauthorized: authentication required", errors.ImageNotFound),
-        ("Get https://x/v2/: dial tcp: lookup x: no such host", errors.Unavailable),
-        ("dial tcp 127.0.0.1:1: connect: connection refused", errors.Unavailable),
-        ("toomanyrequests: too many requests", errors.Unavailable),
-        ("write /var/tmp/x: no space left on device", errors.OutOfCapacity),
-        ("something odd", errors.NotReady),
+        (
+            "manifest for x:y not found: manifest unknown",
+            errors.ImageNotFound,
+            "The registry docker.io has no image x:y.",
+        ),
+        (
+            "pull access denied for x, repository does not exist or may require 'docker login'",
+            errors.ImageNotFound,
+            REFUSED,
+        ),
+        ("unauthorized: authentication required", errors.ImageNotFound, REFUSED),
+        (LOOKUP, errors.Unavailable, "The registry docker.io does not answer (no such host)."),
+        (DIAL, errors.Unavailable, "The registry docker.io does not answer (connection refused)."),
+        ("toomanyrequests: too many requests", errors.Unavailable, "The registry docker.io does not answer (too many"),
+        ("server gave HTTP response to HTTPS client", errors.Invalid, "The registry docker.io speaks plain HTTP"),
+        (
+            "tls: failed to verify certificate: x509: unknown authority",
+            errors.Invalid,
+            "The registry docker.io has a cert",
+        ),
+        ("write /var/tmp/x: no space left on device", errors.OutOfCapacity, "The disk of the host is full"),
+        ("something odd", errors.NotReady, "The image x:y could not be pulled: something odd."),
     ],
 )
-def test_failed_pulls(text, kind):
-    assert type(faults.pull_failure(text, "x:y")) is kind
+def test_failed_pulls(text, kind, told):
+    problem = faults.pull_failure(text, "x:y")
+    assert type(problem) is kind
+    assert problem.message.startswith(told)
+    assert problem.message.endswith(".")
 
 
 def test_the_sum_of_a_pull_by_states_of_layers():
