@@ -16,12 +16,14 @@ _NOTHING = model.ContainerStatus(uuid="")
 
 def container(pod: Pod, environment: Mapping[str, str], now: datetime.datetime) -> dict[str, Any]:
     """All fields of a pod of one. ``now`` is UTC without a zone, as the row's own times."""
-    spec = pod.spec.containers[0]
-    reported = pod.status
-    found = reported.containers[0] if reported is not None and reported.containers else _NOTHING
-    word, task, reason = status.derive(pod)
-    started_at, finished_at = _naive(found.started_at), _naive(found.finished_at)
-    detail = status.detail(word, started_at=started_at, finished_at=finished_at, exit_code=found.exit_code, now=now)
+    shown = _wished(pod, pod.spec.containers[0])
+    shown["environment"] = environment
+    shown |= _reported(pod, now)
+    return shown
+
+
+def _wished(pod: Pod, spec: model.ContainerSpec) -> dict[str, Any]:
+    """What the user said."""
     return {
         "uuid": pod.uuid,
         "name": pod.name,
@@ -31,10 +33,6 @@ def container(pod: Pod, environment: Mapping[str, str], now: datetime.datetime) 
         "image_driver": spec.image_driver,
         "command": spec.command or (),
         "entrypoint": spec.entrypoint or (),
-        "status": word,
-        "status_reason": reason,
-        "status_detail": detail,
-        "task_state": task,
         "cpu": milli_to_cpus(pod.cpu_milli) if pod.cpu_milli else spec.cpus,
         "cpu_policy": spec.cpu_policy,
         "cpu_shares": spec.cpu_shares,
@@ -42,7 +40,6 @@ def container(pod: Pod, environment: Mapping[str, str], now: datetime.datetime) 
         "disk": spec.disk_gib or 0,
         "pids_limit": spec.pids_limit,
         "workdir": spec.workdir,
-        "environment": environment,
         "labels": spec.labels,
         "image_pull_policy": spec.pull_policy,
         "restart_policy": _restart_policy(spec.restart_policy),
@@ -52,18 +49,33 @@ def container(pod: Pod, environment: Mapping[str, str], now: datetime.datetime) 
         "auto_heal": pod.spec.auto_heal,
         "runtime": spec.runtime,
         "hostname": pod.spec.hostname,
-        "addresses": addresses(reported),
         "security_groups": pod.spec.security_groups,
-        "ports": found.exposed_ports or _ports(spec.exposed_ports),
         "privileged": spec.privileged,
         "healthcheck": _healthcheck(spec.healthcheck),
+        "registry_id": spec.registry,
+        "created_at": times.plain(pod.created_at),
+        "updated_at": times.plain(pod.updated_at),
+    }
+
+
+def _reported(pod: Pod, now: datetime.datetime) -> dict[str, Any]:
+    """What became of it."""
+    reported = pod.status
+    found = reported.containers[0] if reported is not None and reported.containers else _NOTHING
+    word, task, reason = status.derive(pod)
+    started_at, finished_at = _naive(found.started_at), _naive(found.finished_at)
+    detail = status.detail(word, started_at=started_at, finished_at=finished_at, exit_code=found.exit_code, now=now)
+    return {
+        "status": word,
+        "status_reason": reason,
+        "status_detail": detail,
+        "task_state": task,
+        "addresses": addresses(reported),
+        "ports": found.exposed_ports or _ports(pod.spec.containers[0].exposed_ports),
         "health": found.health,
         "exit_code": found.exit_code,
         "image_digest": found.image_digest,
-        "registry_id": spec.registry,
         "host": pod.hostname,
-        "created_at": times.plain(pod.created_at),
-        "updated_at": times.plain(pod.updated_at),
         "started_at": times.plain(started_at),
         "finished_at": times.plain(finished_at),
     }
