@@ -174,24 +174,33 @@ def _create(make: Mapping[str, str]) -> Iterator[Step]:
 def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
     states = {spec.uuid: EngineState.CREATED if spec.uuid in make else have.state(spec.uuid) for spec in members(want)}
     yield from _quieten(want, have, states)
-    yield from _resize(want, have, make)
-    if want.desired not in (Desired.RUNNING, Desired.PAUSED):
+    yield from _resize(want, have, states, make)
+    if want.desired not in (Desired.RUNNING, Desired.PAUSED) or _hides_limits(have, states):
         return
-    first = list(_start_init(want, have, states))
+    first = list(_start_init(want, have, states, make))
     yield from first
     if first or any(states[spec.uuid] in ALIVE for spec in want.spec.init_containers):
         return
     for spec in want.spec.containers:
         why = _why_start(want, have, spec, states)
         if why:
-            yield Step("start", spec.uuid, why)
+            yield from _start(spec, why, have, make)
             states[spec.uuid] = EngineState.RUNNING
     for spec in want.spec.containers:
         if want.desired is Desired.PAUSED and states[spec.uuid] is EngineState.RUNNING:
             yield Step("pause", spec.uuid, "it is running")
 
 
-def _start_init(want: model.Assignment, have: Have, states: Mapping[str, EngineState | None]) -> Iterator[Step]:
+def _start(spec: model.ContainerSpec, why: str, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
+    facts = have.containers.get(spec.uuid)
+    if facts and spec.uuid not in make and not facts.keeps_limits and (changes := _changes(spec, facts)):
+        yield Step("resize", spec.uuid, changes)
+    yield Step("start", spec.uuid, why)
+
+
+def _start_init(
+    want: model.Assignment, have: Have, states: Mapping[str, EngineState | None], make: Mapping[str, str]
+) -> Iterator[Step]:
     """The next init container to start, or why the pod cannot go on; nothing when all have ended or one still runs."""
     due = any(_run_due(want, have, spec.uuid) for spec in want.spec.containers)
     for spec in want.spec.init_containers:
@@ -199,7 +208,7 @@ def _start_init(want: model.Assignment, have: Have, states: Mapping[str, EngineS
         if due and not why and states[spec.uuid] is EngineState.CREATED:
             why = "it was made again and comes before the others"
         if why:
-            yield Step("start", spec.uuid, why)
+            yield from _start(spec, why, have, make)
         if why or states[spec.uuid] in ALIVE:
             return
         facts = have.containers.get(spec.uuid)
@@ -224,18 +233,33 @@ def _quieten(want: model.Assignment, have: Have, states: dict[str, EngineState |
             states[spec.uuid] = EngineState.STOPPED
 
 
-def _resize(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
+def _hides_limits(have: Have, states: Mapping[str, EngineState | None]) -> bool:
+    """Whether a container is about to end of which only its end shows the limits that the engine would start it with."""
+    return any(
+        facts.state in ALIVE and not facts.keeps_limits and states.get(uuid) is EngineState.STOPPED
+        for uuid, facts in have.containers.items()
+    )
+
+
+def _resize(
+    want: model.Assignment, have: Have, states: Mapping[str, EngineState | None], make: Mapping[str, str]
+) -> Iterator[Step]:
     for spec in members(want):
         facts = have.containers.get(spec.uuid)
         if facts is None or spec.uuid in make or facts.state is EngineState.DEAD:
             continue
-        changes = []
-        if spec.cpus is not None and (facts.cpus is None or abs(facts.cpus - spec.cpus) >= 0.01):
-            changes.append(f"cpus {_limit(facts.cpus)} -> {spec.cpus:g}")
-        if spec.memory_mib is not None and facts.memory_mib != spec.memory_mib:
-            changes.append(f"memory {_limit(facts.memory_mib)} -> {spec.memory_mib} MiB")
-        if changes:
-            yield Step("resize", spec.uuid, ", ".join(changes))
+        changeable = facts.keeps_limits or states[spec.uuid] in ALIVE
+        if changeable and (changes := _changes(spec, facts)):
+            yield Step("resize", spec.uuid, changes)
+
+
+def _changes(spec: model.ContainerSpec, facts: model.ContainerFacts) -> str:
+    changes = []
+    if spec.cpus is not None and (facts.cpus is None or abs(facts.cpus - spec.cpus) >= 0.01):
+        changes.append(f"cpus {_limit(facts.cpus)} -> {spec.cpus:g}")
+    if spec.memory_mib is not None and facts.memory_mib != spec.memory_mib:
+        changes.append(f"memory {_limit(facts.memory_mib)} -> {spec.memory_mib} MiB")
+    return ", ".join(changes)
 
 
 def _limit(value: float | None) -> str:

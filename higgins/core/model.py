@@ -107,6 +107,10 @@ class PodSpec:
     requested_host: str | None = None
 
 
+ENGINE_NETWORK = "bridge"
+"""What an engine's facts call the network that the engine itself provides."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """One address of a pod, in the shape clients of Zun read under ``addresses``."""
@@ -181,7 +185,8 @@ class ImageWish:
 class ContainerFacts:
     """What the engine says of one container of ours; what only the engine can know.
 
-    ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks.
+    ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks. ``keeps_limits`` is false where the
+    engine changes the limits only of a container that has its process, and makes the next process with the limits of the creation.
     """
 
     uuid: str
@@ -199,6 +204,7 @@ class ContainerFacts:
     cpus: float | None = None
     cpu_shares: int | None = None
     memory_mib: int | None = None
+    keeps_limits: bool = True
     addresses: tuple[Address, ...] = ()
     exposed_ports: tuple[int, ...] = ()
 

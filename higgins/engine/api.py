@@ -282,7 +282,10 @@ class CanResize(Protocol):
     """Changes the limits of a container in place."""
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
-        """Set limits; ``None`` leaves one as it is. ``Conflict`` when it uses more than the new limit."""
+        """Set limits, for one that does not run from its next start on; ``None`` leaves one as it is. ``Conflict`` when it uses more.
+
+        Of one whose facts say ``keeps_limits=False`` and that does not run, the start must follow at once.
+        """
         ...
 
 

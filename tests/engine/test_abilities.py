@@ -245,6 +245,21 @@ def test_limits_change_in_place(bench):
     assert bench.engine.stats(uid).memory_limit_bytes == 128 * 1024 * 1024
 
 
+@ability("resize")
+def test_limits_changed_before_a_start_hold_from_it_on(bench):
+    uid = bench.started(FOREVER, memory_mib=64, cpus=0.5)
+    bench.engine.stop(uid, timeout_s=0)
+    for _ in range(2):  # a caller that died in between asks again
+        bench.engine.resize(uid, cpus=1.5, memory_mib=128)
+    bench.engine.start(uid)
+    facts = bench.engine.inspect(uid)
+    assert (facts.cpus, facts.memory_mib, facts.state) == (1.5, 128, EngineState.RUNNING)
+    bench.engine.stop(uid, timeout_s=0)
+    bench.engine.start(uid)
+    facts = bench.engine.inspect(uid)
+    assert (facts.memory_mib == 128) is facts.keeps_limits
+
+
 @ability("terminal")
 def test_a_terminal_gets_its_size(bench):
     uid = bench.started(FOREVER, tty=True, interactive=True)

@@ -36,11 +36,15 @@ class PodmanEngine(Dialect):
         self._image_ports: dict[str, tuple[int, ...]] = {}
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
-        """Change the limits of a running container: Podman 4 gives one that starts again those of its creation."""
-        if self.inspect(uuid).state not in (EngineState.RUNNING, EngineState.PAUSED):
-            raise errors.Conflict("Podman changes the limits of a container only while it runs. Start it first.")
+        """Change the limits of a process: one that does not run gets the process that its start will let go.
+
+        Podman 4 keeps no other limits than those of the creation: each new process has these.
+        """
         words = podman_translate.resources(cpus, memory_mib)
         if words:
+            if self.inspect(uuid).state not in (EngineState.RUNNING, EngineState.PAUSED):
+                with contextlib.suppress(errors.Conflict):  # it has been prepared already
+                    self.call("POST", f"/libpod/containers/{translate.name_of(uuid)}/init", "prepare the container")
             path = f"/libpod/containers/{translate.name_of(uuid)}/update"
             headers = {"Content-Type": "application/json"}
             self.call("POST", path, "change the container's limits", body=msgspec.json.encode(words), headers=headers)
@@ -92,7 +96,7 @@ class PodmanEngine(Dialect):
         """The facts, with the limits in force: Podman's own words are those of the creation, whatever was changed since."""
         facts = super()._facts(answer)
         ports = tuple(sorted({*facts.exposed_ports, *self._ports_of(answer.get("Image") or "")}))
-        facts = dataclasses.replace(facts, exposed_ports=ports)
+        facts = dataclasses.replace(facts, exposed_ports=ports, keeps_limits=False)
         groups = cgroups.Groups(answer["State"].get("Pid") or 0, facts.engine_id)
         if facts.state not in (EngineState.RUNNING, EngineState.PAUSED) or not groups.seen():
             return facts

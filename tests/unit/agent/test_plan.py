@@ -112,6 +112,15 @@ def test_resize_in_place():
     assert printed(want(spec), found) == "resize c1: cpus 1 -> 2, memory unlimited -> 512 MiB"
 
 
+def test_an_engine_that_forgets_limits_is_told_them_just_before_a_start():
+    spec = dataclasses.replace(SPEC, memory_mib=512)
+    ended = have(facts(EngineState.STOPPED, memory_mib=64, keeps_limits=False), run=1)
+    assert plan(want(spec, desired=Desired.STOPPED), ended) == []
+    assert printed(want(spec, run=2), ended) == "resize c1: memory 64 -> 512 MiB\nstart c1: run 2 was asked for"
+    running = have(facts(EngineState.RUNNING, memory_mib=512, keeps_limits=False), run=1)
+    assert printed(want(spec, run=2), running) == "stop c1: run 2 was asked for"
+
+
 def test_rebuild_pulls_first_and_keeps_volumes_and_files():
     spec = dataclasses.replace(
         SPEC,

@@ -95,6 +95,7 @@ def cases(draw):
                 build=build,
                 exit_code=draw(st.sampled_from([0, 1])) if state is S else None,
                 memory_mib=draw(st.sampled_from([None, 64])),
+                keeps_limits=keeps_limits(name),
             )
             builds[name] = build
         elif draw(st.booleans()):
@@ -111,6 +112,11 @@ def cases(draw):
     return want, have
 
 
+def keeps_limits(name: str) -> bool:
+    """Engines of two kinds: some make each process anew with the limits of the creation."""
+    return name not in ("c2", "i1")
+
+
 def created(name: str, have: Have, want: model.Assignment) -> ContainerFacts:
     """What an engine makes, once all that it needs is there."""
     made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == name)
@@ -119,7 +125,8 @@ def created(name: str, have: Have, want: model.Assignment) -> ContainerFacts:
     for mount in made.mounts:
         assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
         assert name in have.files or mount.kind == "volume"
-    return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, memory_mib=made.memory_mib)
+    limits = {"memory_mib": made.memory_mib, "keeps_limits": keeps_limits(name)}
+    return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, **limits)
 
 
 def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
@@ -156,7 +163,7 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             return put(new(found, state=R, exit_code=None), max(want.run, have.runs.get(step.target, 0)))
         case "stop":
             assert found.state is R
-            return put(new(found, state=S, exit_code=143))
+            return put(new(found, state=S, exit_code=143, memory_mib=found.memory_mib if found.keeps_limits else 32))
         case "pause":
             assert found.state is R
             return put(new(found, state=P))
@@ -165,6 +172,9 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             return put(new(found, state=R))
         case "resize":
             assert found.state is not D
+            if not found.keeps_limits and found.state is S:
+                assert want.desired in (Desired.RUNNING, Desired.PAUSED)
+                found = new(found, state=C, exit_code=None)
             made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
             return put(new(found, memory_mib=made.memory_mib))
         case "remove":
@@ -211,7 +221,8 @@ def meets(want: model.Assignment, have: Have) -> bool:
             return False
         if alive and have.runs.get(each.uuid, 0) < want.run:
             return False
-        if facts.state is not D and each.memory_mib is not None and facts.memory_mib != each.memory_mib:
+        in_force = facts.state in (R, P) or (facts.keeps_limits and facts.state is not D)
+        if in_force and each.memory_mib is not None and facts.memory_mib != each.memory_mib:
             return False
     return all(have.state(each.uuid) is not R for each in want.spec.init_containers) or want.desired is Desired.CREATED
 
