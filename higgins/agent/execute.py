@@ -113,7 +113,7 @@ class Executor:
                     spec=spec,
                     image=self._reference(want, spec.image),
                     hostname=None if joins else want.spec.hostname,
-                    network=f"container:{first}" if joins else "bridge",
+                    network=f"container:{first}" if joins else model.ENGINE_NETWORK,
                     binds=self._binds(want, spec),
                 )
             )

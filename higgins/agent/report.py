@@ -6,6 +6,7 @@ nothing of the engine.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import random
 import threading
@@ -20,6 +21,7 @@ from higgins.wire.contract import ImageReport, PodReport, Report, ReportAnswer
 LOG = logging.getLogger(__name__)
 MOST_EVENTS = 10_000
 EVENTS_AT_ONCE = 500
+KILLED = 137
 
 
 class TakesReports(Protocol):
@@ -67,8 +69,17 @@ def status_of(
         observed_run=min((have.runs.get(spec.uuid, 0) for spec in want.spec.containers), default=0),
         reason=reason or _reason(want, have),
         containers=tuple(containers),
-        addresses=owner.addresses if owner else (),
+        addresses=_addresses(want, owner.addresses if owner else ()),
     )
+
+
+def _addresses(want: model.Assignment, found: tuple[model.Address, ...]) -> tuple[model.Address, ...]:
+    """Addresses by the networks' ids: the engine's own network is the first that the pod is to be on."""
+    if not want.spec.networks:
+        return found
+    network = want.spec.networks[0].network
+    own = model.ENGINE_NETWORK
+    return tuple(dataclasses.replace(one, network=network) if one.network == own else one for one in found)
 
 
 def _container_status(facts: model.ContainerFacts) -> model.ContainerStatus:
@@ -95,7 +106,18 @@ def _reason(want: model.Assignment, have: Have) -> str:
                 return f"The container used more than {limit} and was killed; give it more memory."
             if facts.error:
                 return facts.error
+            if spec.memory_mib and facts.exit_code == KILLED and _wants_to_run(want, have, spec.uuid):
+                # Not every engine tells that the kernel killed for memory; nobody else is known to have.
+                return (
+                    f"The container was killed (137), most likely because it used more than its {spec.memory_mib} MiB; "
+                    "give it more memory."
+                )
     return ""
+
+
+def _wants_to_run(want: model.Assignment, have: Have, uuid: str) -> bool:
+    """Whether its last run was to go on, so that no stop of ours ended it."""
+    return want.desired is Desired.RUNNING and have.runs.get(uuid, 0) >= want.run
 
 
 class Reporter:

@@ -236,3 +236,11 @@ def test_nothing_is_asked_of_the_engine_when_nothing_happens(house):
     house.controller.wait_for("c1", Phase.RUNNING)
     assert len(house.engine.calls) == asked
     assert QUICK.tick_s < 1
+
+
+def test_addresses_carry_the_id_of_the_pods_network(house):
+    networks = (model.NetworkWish(network="net-id"),)
+    house.start()
+    house.controller.wish(assignment("c1", pod=model.PodSpec(containers=(container("c1"),), networks=networks)))
+    status = house.controller.wait_for("c1", Phase.RUNNING)
+    assert [one.network for one in status.addresses] == ["net-id"]
