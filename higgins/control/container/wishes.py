@@ -100,4 +100,7 @@ def check(pod: Pod, action: status.Action) -> None:
     """``IllegalState`` unless the container's status allows this."""
     shown = status.derive(pod)
     if shown.status not in status.ALLOWED[action]:
-        raise IllegalState(f"Cannot {action} container {pod.uuid} in {shown.status} state")
+        why = (
+            f": {shown.reason}" if shown.reason and shown.status in (status.Status.UNKNOWN, status.Status.ERROR) else ""
+        )
+        raise IllegalState(f"Cannot {action} container {pod.uuid} in {shown.status} state{why}")
