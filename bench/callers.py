@@ -14,7 +14,7 @@ import yaml
 
 SLEEP = ["sleep", "36000"]
 CPUS, MEMORY_MIB, PIDS = 1.0, 64, 2048
-POLL_S = 0.002
+POLL_S = 0.003
 LONGEST_WAIT_S = 180.0
 
 
@@ -63,8 +63,9 @@ class Api(Caller):
         body = {"image": "busybox", "command": SLEEP, "cpu": CPUS, "memory": str(MEMORY_MIB)} | fields
         return str(self.call("POST", f"/containers?run={str(run).lower()}", body)["uuid"])
 
-    def wait(self, ident: str, status: str, poll_s: float = POLL_S) -> None:
-        """Return when the API shows the status."""
+    def wait(self, ident: str, status: str, poll_s: float = POLL_S, quiet_s: float = 0.0) -> None:
+        """Return when the API shows the status; it is asked first after ``quiet_s``."""
+        time.sleep(quiet_s)
         deadline = time.monotonic() + LONGEST_WAIT_S
         while True:
             found = self.call("GET", f"/containers/{ident}")

@@ -161,8 +161,8 @@ def bench(engine: str, address: str, state: pathlib.Path) -> Iterator[tuple[Benc
     migrate.upgrade(url)
     sealer, token, local = Sealer(secrets.token_bytes(32)), secrets.token_urlsafe(16), hints.LocalHints()
     of_api, of_loops = (
-        Database(url, observer=DatabaseCounter(tally, "api")),
-        Database(url, observer=DatabaseCounter(tally)),
+        Database(url, one_machine=True, observer=DatabaseCounter(tally, "api")),
+        Database(url, one_machine=True, observer=DatabaseCounter(tally)),
     )
     with Database(url).write() as tx:
         own = installation.ensure(tx, sealer)

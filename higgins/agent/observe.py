@@ -96,6 +96,9 @@ class Observer:
         if event.what.startswith(TRIFLES):
             return None
         with self._lock:
+            known = event.container in self._facts or event.container in self._owners
+            if not known and event.what in ECHOES["remove"][0]:
+                return None  # the last of one that is forgotten already
             self._hints.setdefault(event.container, set()).add(event.what)
             if event.pod:
                 self._owners[event.container] = event.pod
@@ -120,6 +123,7 @@ class Observer:
         with self._lock:
             self._facts.pop(uuid, None)
             self._dirty.discard(uuid)
+            self._hints.pop(uuid, None)
 
     def volume(self, name: str, *, present: bool) -> None:
         """A volume was made or removed by us."""

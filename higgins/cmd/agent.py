@@ -15,6 +15,7 @@ from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
 from higgins.cmd import logs
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.core import errors
 from higgins.engine.load import open_engine
@@ -35,6 +36,7 @@ def main() -> int:
         return 1
     block_stop_signals()
     agent.start()
+    settle_memory()
     LOG.info("The agent of %s looks after %s at %s", load.hostname(conf), conf.engine.name, conf.engine.address)
     wait_for_stop()
     agent.stop()

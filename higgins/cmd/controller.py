@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from higgins.cmd import logs, parts
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
+from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.core import errors
 from higgins.provision.housekeeping import Housekeeper
@@ -51,6 +52,7 @@ def main() -> int:
         for part in build(conf):
             part.start()
             running.append(part)
+        settle_memory()
         LOG.info("The controller answers agents at %s", load.wire_address(conf))
         wait_for_stop()
     except (errors.HigginsError, OSError) as error:

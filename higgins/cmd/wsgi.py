@@ -14,6 +14,7 @@ from higgins.api.identity.basic import Basic
 from higgins.api.identity.noauth import NoAuth
 from higgins.api.metrics import Metrics, Sample
 from higgins.cmd import logs, parts
+from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.control import service
 from higgins.control.means import Means
@@ -30,7 +31,7 @@ def application() -> WSGI:
     logs.set_up_logging(conf)
     database = parts.open_database(conf)
     means = _means(conf, database)
-    return make_app(
+    app = make_app(
         service.build(means, parts.AgentQuestions()),
         _identity(conf),
         metrics=Metrics(_gather(database, means.settings.host_down_after_s)),
@@ -39,6 +40,8 @@ def application() -> WSGI:
         proxy_headers=conf.api.enable_proxy_headers_parsing,
         cors_origins=conf.api.cors_allowed_origins,
     )
+    settle_memory()
+    return app
 
 
 def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
