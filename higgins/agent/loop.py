@@ -44,7 +44,7 @@ class Timings:
     resync_s: float = 600.0
     reconnect_most_s: float = 2.0
     tick_s: float = 1.0
-    coalesce_s: float = 0.005
+    coalesce_s: float = 0.001
     preparing_after_s: float = 0.3
 
 
