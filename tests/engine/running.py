@@ -81,10 +81,10 @@ def missing(name: str) -> str:
 
 
 @contextlib.contextmanager
-def daemon(name: str) -> Iterator[Daemon]:
-    """A private engine with busybox in its store; nothing is left of it afterwards."""
+def daemon(name: str, folder: pathlib.Path = pathlib.Path("/tmp")) -> Iterator[Daemon]:
+    """A private engine, kept in a folder, with busybox in its store; nothing is left of it afterwards."""
     # A short path: that of a socket has at most 107 bytes.
-    state = pathlib.Path(tempfile.mkdtemp(prefix="hig-", dir="/tmp"))
+    state = pathlib.Path(tempfile.mkdtemp(prefix="hig-", dir=folder))
     private = Daemon(name, state, state / "e.sock")
     try:
         private.start()

@@ -82,7 +82,9 @@ def words(body: bytes) -> str:
 
 
 def plainly(text: str) -> str:
-    """What an engine wrote of a command that it could not run, for whoever named the command; other words as they are."""
+    """What an engine wrote of a full disk, or of a command that it could not run, for a user; other words as they are."""
+    if _FULL.search(text):
+        return "the disk of the host is full. Remove images or containers there"
     missing = _NO_PROGRAM.search(text)
     if missing:
         return (

@@ -64,11 +64,14 @@ def put(tx: Transaction, steps: Sequence[model.StepEvent], *, host_id: int | Non
 def list(  # noqa: A001 - reads as events.list
     tx: Transaction, pod_uuid: str, *, request_id: str | None = None, limit: int | None = None
 ) -> builtins.list[Event]:
-    """A pod's steps in the order they began; of one request when it is given; the last ``limit`` ones. The caller has seen to the scope."""
+    """A pod's steps in the order they were first told; of one request when it is given; the last ``limit`` ones.
+
+    Not by their times: a host's clock may go back. The caller has seen to the scope.
+    """
     query = _SELECT.where(events.c.pod_uuid == pod_uuid)
     if request_id is not None:
         query = query.where(events.c.request_id == request_id)
-    query = query.order_by(events.c.started_at.desc(), events.c.id.desc()).limit(limit)
+    query = query.order_by(events.c.id.desc()).limit(limit)
     return [Event(*row) for row in reversed(tx.rows(query))]
 
 

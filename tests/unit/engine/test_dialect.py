@@ -110,7 +110,7 @@ def test_times_as_go_writes_them():
         (500, "container state improper", errors.Conflict),
         (400, "invalid signal", errors.Invalid),
         (400, "unknown or invalid runtime name: x", errors.Unsupported),
-        (500, "write /x: no space left on device", errors.OutOfCapacity),
+        (500, "the disk of the host is full: no space left on device", errors.OutOfCapacity),
         (500, "something odd", errors.NotReady),
         (501, "not here", errors.Unsupported),
         (503, "shutting down", errors.Unavailable),
