@@ -78,7 +78,7 @@ class Journal:
 
     def __init__(self, path: Path, *, lost: Literal["leave", "start"] = "leave") -> None:
         """Open or make the file; ``lost`` says what ended containers that an earlier journal knew mean: had their run, or not."""
-        self.starts_what_ended = lost == "start"
+        self._lost = lost
         self._lock = threading.RLock()
         with _translated():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -108,6 +108,10 @@ class Journal:
         self._unsaved_pods: set[str] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
         self._waits_for_disk = True
+
+    def starts_what_ended(self) -> bool:
+        """Whether an ended container that nothing is remembered of is started once more."""
+        return self._lost == "start"
 
     def assignments(self) -> tuple[model.Assignment, ...]:
         """The assignments known when the last agent ended, without their secrets."""

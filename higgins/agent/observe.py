@@ -228,7 +228,7 @@ class Observer:
         entry = self._journal.container(want.uuid, uuid)
         if facts is None:
             return entry
-        had_run = facts.state in ALIVE or (facts.started_at is not None and not self._journal.starts_what_ended)
+        had_run = facts.state in ALIVE or (facts.started_at is not None and not self._journal.starts_what_ended())
         if had_run and entry == ContainerEntry(uuid=uuid, pod=want.uuid):
             # It was started, yet no intent of it is known: the journal is new. Not to start it twice, this run counts as had.
             entry = dataclasses.replace(entry, run=want.run, boot=self.boot)
