@@ -23,7 +23,7 @@ def test_no_file_is_longer_than_400_lines() -> None:
 
 
 def test_no_shell_script_is_longer_than_400_lines() -> None:
-    scripts = [path for path in tree.files() if path.parts[0] in {"script", ".ci"}]
+    scripts = [path for path in tree.files() if path.parts[0] in {"script", ".ci"} and path.suffix != ".lock"]
     assert scripts
     long = {
         str(path): lines for path in scripts if (lines := len((tree.TOP / path).read_text().splitlines())) > FILE_LINES
