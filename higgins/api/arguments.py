@@ -50,8 +50,8 @@ def read_raw(request: falcon.Request, limit_bytes: int) -> bytes:
     return raw
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a body; an empty body and ``null`` are an empty object."""
+def read_object(raw: bytes, binary: str | None = None) -> dict[str, Any]:
+    """The JSON object in a body; an empty body and ``null`` are an empty object. Only the field ``binary`` may hold the character NUL."""
     if not raw.strip():
         return {}
     try:
@@ -64,7 +64,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise errors.Invalid("The body must be a JSON object, with named fields.", code="schema-validation-error")
     if b"\\u0000" in raw:
-        _refuse_nul(value)
+        _refuse_nul({name: item for name, item in value.items() if name != binary})
     return value
 
 

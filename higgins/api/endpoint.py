@@ -60,7 +60,7 @@ class Endpoint:
                 _insist_on_json(req)
             body = route.body.read(arguments.read_object(raw), version)
         elif route.merged and raw:
-            given = arguments.read_object(raw) | given
+            given = arguments.read_object(raw, route.binary) | given
         key = req.get_header("Idempotency-Key")
         return Call(
             control=self._control,

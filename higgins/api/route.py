@@ -66,6 +66,8 @@ class Route:
 
     ``located`` routes make a thing and say where it is; they insist on ``application/json``, as Zun's do and all others do not.
 
+    ``binary`` names the argument that may carry any character: archives came as plain text before 1.25.
+
     ``reply`` gives the JSON Schema of the body for a version; without it the body is the JSON literal null.
     """
 
@@ -82,6 +84,7 @@ class Route:
     until: Version = MAX_VERSION
     reply: Schema | None = None
     located: bool = False
+    binary: str | None = None
     body_limit_bytes: int = ORDINARY_BODY_BYTES
 
     def speaks(self, version: Version) -> bool:

@@ -139,7 +139,7 @@ ROUTES = (
     Route("GET", _AT + "stats", stats, "What a container uses now.", args=schema.NOTHING, reply=_STATS),
     Route("GET", _AT + "get_archive", get_archive, "A tar of a path in a container.", args=arguments.GET_ARCHIVE,
           reply=_object(data=_TEXT, stat=types.MAP_SCHEMA)),
-    Route("POST", _AT + "put_archive", put_archive, "Unpack a tar into a directory of a container.", args=arguments.PUT_ARCHIVE,
+    Route("POST", _AT + "put_archive", put_archive, "Unpack a tar into a directory of a container.", args=arguments.PUT_ARCHIVE, binary="data",
           merged=True, body_limit_bytes=ARCHIVE_BODY_BYTES),
     Route("POST", _AT + "commit", commit, "Make an image of a container.", status=202, args=arguments.COMMIT, merged=True,
           reply=_object(uuid=_TEXT)),
