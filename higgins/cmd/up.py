@@ -20,8 +20,10 @@ import msgspec
 import yaml
 
 from higgins.cmd.machine import state
-from higgins.cmd.machine.supervise import Child, Supervisor
+from higgins.cmd.machine.supervise import Child, Supervisor, end_left_over
 from higgins.conf.load import FILE_VARIABLE
+
+LOG = logging.getLogger(__name__)
 
 _READY_WITHIN_S = 60.0
 _PROCESSES = ("controller", "api", "agent")
@@ -67,16 +69,20 @@ def _run(settings: state.Settings, started: Callable[[], None] = lambda: None) -
         if not ours:
             _say_already_running(settings)
             return 0
+        marks = {FILE_VARIABLE: str(settings.config_file)}
+        left_over = end_left_over(marks)  # they hold the port and the sockets
         state.lay_out(settings)
         logging.basicConfig(
             filename=settings.state / "log" / "up.log",
             level=logging.INFO,
             format="%(asctime)s %(levelname)s %(message)s",
         )
+        if left_over:
+            LOG.warning("Ended %d processes that were left over when Higgins was killed", left_over)
         supervisor = Supervisor(
             [_child(settings, name) for name in _PROCESSES],
             pid_dir=settings.state / "run",
-            environment={FILE_VARIABLE: str(settings.config_file)},
+            environment=marks,
         )
         if sys.stdout.isatty():
             print(f"Higgins starts at {settings.endpoint}; Ctrl-C stops it (containers go on running).")

@@ -14,6 +14,7 @@ from higgins.api.identity.basic import Basic
 from higgins.api.identity.noauth import NoAuth
 from higgins.api.metrics import Metrics, Sample
 from higgins.cmd import logs, parts
+from higgins.cmd.machine.lifeline import die_with_supervisor
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.control import service
@@ -27,6 +28,7 @@ from higgins.wire import hints
 
 def application() -> WSGI:
     """The API of the configuration files that the command line, or HIGGINS_CONFIG_FILE, names."""
+    die_with_supervisor()  # in granian's worker: its parent is granian, and without it the worker would hold the port
     conf = load.load("higgins-api", sys.argv[1:] if "--config-file" in sys.argv else ())
     logs.set_up_logging(conf)
     database = parts.open_database(conf)

@@ -2,118 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
+import os
 import random
+import signal
 import threading
 
 import pytest
 
-from tests.whole import PROCESSES, new_key, until
+from tests.crowd import STARTED, Users, check, starts
+from tests.whole import PROCESSES, until
 
 pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(600)]
-
-STARTED = {"FAKE_LOG": "started", "FAKE_CREATE_S": "0.03", "FAKE_START_S": "0.03", "FAKE_REMOVE_S": "0.03"}
-
-
-def starts(site, uid):
-    engine = site.engine()
-    try:
-        return b"".join(engine.logs(uid)).count(b"started")
-    finally:
-        engine.close()
-
-
-class Users:
-    """Three who create, restart, stop and delete, and write down what the service accepted; a lost answer to a create is asked again."""
-
-    def __init__(self, site, seed, steps):
-        self.site, self.seed, self.steps = site, seed, steps
-        self.accepted = {}
-        self.uncertain = set()
-        self.stopped = set()
-        self.gone = set()
-        self.failures = []
-        self.threads = [threading.Thread(target=self.live, args=(number,)) for number in range(3)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error):
-        for thread in self.threads:
-            thread.join()
-
-    def live(self, number):
-        dice = random.Random(f"{self.seed} {number}")
-        mine = []
-        try:
-            for _ in range(self.steps):
-                verb = dice.choice(["create", "create", "reboot", "stop", "start", "delete"])
-                if verb == "create" or not mine:
-                    mine.append(self.create())
-                else:
-                    self.change(dice.choice(mine), verb, mine)
-        except Exception as error:
-            self.failures.append(error)
-            raise
-
-    def create(self):
-        key = new_key()
-        headers = {"Idempotency-Key": key}
-        body = {"image": "busybox", "environment": STARTED}
-
-        def asked():
-            reply = self.site.request("POST", "/v1/containers?run=true", body, headers=headers)
-            return reply if reply.status != 503 else None
-
-        reply = until(asked, "the create is answered")
-        assert reply.status == 202, reply
-        uid = reply.json["uuid"]
-        self.accepted[uid] = 1
-        return uid
-
-    def change(self, uid, verb, mine):
-        paths = {"delete": ("DELETE", f"/v1/containers/{uid}?stop=true")}
-        method, path = paths.get(verb, ("POST", f"/v1/containers/{uid}/{verb}"))
-        try:
-            reply = self.site.request(method, path)
-        except (OSError, http.client.HTTPException):
-            # Accepted or not: nobody knows, so the end is asked of the service itself.
-            self.uncertain.add(uid)
-            if verb == "delete":
-                mine.remove(uid)
-            return
-        assert reply.status in (202, 204, 404, 409, 503), reply
-        if reply.status == 202 and verb in ("reboot", "start"):
-            self.accepted[uid] += 1
-            self.stopped.discard(uid)
-        elif reply.status == 202:
-            self.stopped.add(uid)
-        elif reply.status == 204:
-            self.gone.add(uid)
-            mine.remove(uid)
-
-
-def check(site, users):
-    """Nothing stuck, leaked, lost, or started more often than was asked; what is counted is what is."""
-    assert users.failures == []
-    site.mended()
-    site.settled()
-    listed = {row["uuid"]: row for row in site.stubborn("GET", "/v1/containers?limit=1000").json["containers"]}
-    on_engine = site.on_engine()
-    assert set(listed) == set(on_engine)
-    assert set(listed) | users.gone | users.uncertain >= set(users.accepted), "an accepted create was lost"
-    assert not users.gone & set(listed), "an accepted delete was lost"
-    assert {row["task_state"] for row in listed.values()} <= {None}
-    assert site.usage() == (len(listed), 512 * len(listed))
-    for uid in listed:
-        counted, most = starts(site, uid), users.accepted.get(uid, 0) + (uid in users.uncertain)
-        assert counted <= most, f"{uid} was started {counted} times, asked for at most {most}"
-        if uid in users.uncertain:
-            continue
-        assert listed[uid]["status"] == ("Stopped" if uid in users.stopped else "Running"), listed[uid]
-        assert counted >= 1 or uid in users.stopped
 
 
 def test_any_process_at_any_moment(site):
@@ -133,18 +32,6 @@ def test_everything_at_once_in_the_middle_of_work(site):
     check(site, users)
 
 
-def test_the_supervisor_alone_takes_its_processes_with_it(site):
-    uid = site.create(environment=STARTED)
-    site.reached(uid, "Running")
-    before = site.on_engine()[uid].started_at
-    children = [pid for pid in site.processes() if pid != site.process.pid]
-    site.kill("up")
-    until(lambda: not any(site.lives(pid) for pid in children), "its processes end")
-    site.start()
-    site.reached(uid, "Running")
-    assert site.on_engine()[uid].started_at == before
-
-
 @pytest.mark.parametrize("name", PROCESSES)
 def test_at_once_after_a_wish_was_accepted(site, name):
     stays, ends, goes = (site.create(environment=STARTED) for _ in range(3))
@@ -162,3 +49,19 @@ def test_at_once_after_a_wish_was_accepted(site, name):
     site.settled()
     assert {uid: starts(site, uid) for uid in (stays, ends, new)} == {stays: 2, ends: 1, new: 1}
     assert set(site.on_engine()) == {stays, ends, new}
+
+
+def test_a_killed_supervisor_leaves_nothing_behind_that_holds_the_port(site):
+    uid = site.create(environment=STARTED)
+    site.reached(uid, "Running")
+    before = site.on_engine()[uid].started_at
+    children = [pid for pid in site.processes() if pid != site.process.pid]
+    server = site.pid("api")
+    assert len(site.family(server)) > 1, "a server without a worker proves nothing"
+    site.process.send_signal(signal.SIGSTOP)  # so that it does not tidy up after its server
+    os.kill(server, signal.SIGKILL)
+    site.kill("up")
+    until(lambda: not any(site.lives(pid) for pid in children), "its processes end")
+    site.start()
+    site.reached(uid, "Running")
+    assert site.on_engine()[uid].started_at == before
