@@ -238,7 +238,7 @@ def test_archives_are_base64_from_1_25_and_text_before(world):
     data = base64.encodebytes(b"\x00tar").decode()
     assert world.call("POST", at(made, "put_archive?path=/srv"), {"data": data}, version="1.25").text == "null"
     assert world.call("POST", at(made, "put_archive?path=/srv"), {"data": "text\0"}, version="1.24").text == "null"
-    assert world.agent.unpacked == [("/srv", b"\x00tar"), ("/srv", b"text")]
+    assert world.agent.unpacked == [("/srv", b"\x00tar"), ("/srv", b"text\0")]
     for body in ({"data": "#"}, {}):
         assert world.call("POST", at(made, "put_archive?path=/srv"), body).status == 400
     assert world.call("POST", at(made, "put_archive"), {"data": data}).status == 400
