@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(600)]
 
 def test_any_process_at_any_moment(site):
     dice = random.Random(1)
-    with Users(site, 1, steps=12) as users:
+    with Users(site, 1) as users:
         for name in dice.sample(PROCESSES, 3):
             threading.Event().wait(dice.uniform(0.1, 1.0))
             site.kill(name)
@@ -25,7 +25,7 @@ def test_any_process_at_any_moment(site):
 
 
 def test_everything_at_once_in_the_middle_of_work(site):
-    with Users(site, 3, steps=6) as users:
+    with Users(site, 3) as users:
         threading.Event().wait(0.8)
         site.kill_all()
         site.start()
