@@ -64,3 +64,11 @@ def site(running_service: Whole) -> Iterator[Whole]:
     running_service.mended()
     yield running_service
     running_service.nothing_is_left()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the matrix test counted, told at the end of a run, also when it ran in a worker."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.stats.get(outcome, ())]
+    for text in [text for each in reports for name, text in each.user_properties if name == "routes and personas"]:
+        terminalreporter.section("routes and personas")
+        terminalreporter.write_line(text)

@@ -13,7 +13,7 @@ import pytest
 from higgins.core import model
 from higgins.core.phase import EngineState
 from higgins.engine import api, load
-from tests.engine import running
+from tests.engine import crash_table, running
 
 ENGINES = ("fake", "fake-dir", "podman", "docker")
 FOREVER = ("sleep", "1000")
@@ -142,6 +142,21 @@ def remove_all(engine: api.Engine) -> None:
 
 
 def pytest_terminal_summary(terminalreporter):
+    _show_abilities(terminalreporter)
+    rows = list(_properties(terminalreporter, ("passed", "failed"), crash_table.PROPERTY))
+    if rows:
+        terminalreporter.section("where the agent was killed, and what that did")
+        for line in crash_table.shown(rows):
+            terminalreporter.write_line(line)
+
+
+def _properties(terminalreporter, outcomes, name):
+    reports = (report for outcome in outcomes for report in terminalreporter.stats.get(outcome, ()))
+    for report in reports:
+        yield from (value for known, value in getattr(report, "user_properties", ()) if known == name)
+
+
+def _show_abilities(terminalreporter):
     rows: dict[str, dict[str, str]] = {}
     for outcome, mark in (("passed", "yes"), ("skipped", "-"), ("failed", "FAILED"), ("error", "FAILED")):
         for report in terminalreporter.stats.get(outcome, ()):

@@ -34,6 +34,7 @@ from controller_double import Controller, assignment, container, serving, until
 from higgins.core import model
 from higgins.core.phase import Desired, Phase, PullPolicy, Wish
 from higgins.engine.load import open_engine
+from tests.engine import crash_table
 
 RUNNER = pathlib.Path(__file__).with_name("crash_runner.py")
 DEADLINE_S = 30.0
@@ -288,8 +289,8 @@ def _until_dead_or_met(host, pid):
     return False
 
 
-def crash_everywhere(runner, place, scene, capsys, *, chosen=lambda names: names, at_once=4):
-    """Kill at the ``chosen`` points of a scene, all of them unless told; prints each point and the totals."""
+def crash_everywhere(runner, place, scene, record_property, *, chosen=lambda names: names, at_once=4):
+    """Kill at the ``chosen`` points of a scene, all of them unless told; each is named in the table at the end of the run."""
     with contextlib.ExitStack() as stack:
         template = None
         if place.copies and scene.before is not None:
@@ -302,12 +303,8 @@ def crash_everywhere(runner, place, scene, capsys, *, chosen=lambda names: names
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             results = list(pool.map(lambda name: one_run(runner, place, scene, name, template), names))
     told, counts = _judge(names, results, wanted)
-    with capsys.disabled():
-        print(
-            f"\n{place.name}, {scene.name}: {len(names)} points: "
-            + ", ".join(f"{n} {what}" for what, n in counts.items())
-        )
-        print("\n".join(told))
+    print("\n".join(told))
+    record_property(crash_table.PROPERTY, crash_table.row(place.name, scene.name, names, counts))
     assert {what: n for what, n in counts.items() if what != "not reached"} == {
         "leaked": 0,
         "stuck": 0,
@@ -342,8 +339,8 @@ FAKE = Place("fake", lambda root: f"fake://{root}/engine", copies=True)
 
 
 @pytest.mark.parametrize("scene", FAKE_SCENES, ids=[scene.name for scene in FAKE_SCENES])
-def test_fake(scene, runner, capsys):
-    crash_everywhere(runner, FAKE, scene, capsys)
+def test_fake(scene, runner, record_property):
+    crash_everywhere(runner, FAKE, scene, record_property)
 
 
 WISHES = ("create", "run once, auto_remove", "start", "stop", "restart", "rebuild", "delete")
@@ -367,15 +364,15 @@ def _changes(names):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", REAL_SCENES, ids=[scene.name for scene in REAL_SCENES])
-def test_podman(scene, runner, podman_daemon, capsys):
+def test_podman(scene, runner, podman_daemon, record_property):
     chosen = _since_the_wish if scene.name != "create" else (lambda names: names)
-    crash_everywhere(runner, _real("podman", podman_daemon), scene, capsys, chosen=chosen)
+    crash_everywhere(runner, _real("podman", podman_daemon), scene, record_property, chosen=chosen)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", REAL_SCENES, ids=[scene.name for scene in REAL_SCENES])
-def test_docker(scene, runner, docker_daemon, capsys):
-    crash_everywhere(runner, _real("docker", docker_daemon), scene, capsys, chosen=_changes)
+def test_docker(scene, runner, docker_daemon, record_property):
+    crash_everywhere(runner, _real("docker", docker_daemon), scene, record_property, chosen=_changes)
 
 
 PODS = [scene for scene in FAKE_SCENES if "of three" in scene.name]
@@ -384,6 +381,6 @@ PODS = [scene for scene in FAKE_SCENES if "of three" in scene.name]
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", ["podman", "docker"])
 @pytest.mark.parametrize("scene", PODS, ids=[scene.name for scene in PODS])
-def test_pods_of_several_on_real_engines(engine, scene, runner, request, capsys):
+def test_pods_of_several_on_real_engines(engine, scene, runner, request, record_property):
     place = _real(engine, request.getfixturevalue(f"{engine}_daemon"))
-    crash_everywhere(runner, place, scene, capsys, chosen=lambda names: _changes(names)[1::4])
+    crash_everywhere(runner, place, scene, record_property, chosen=lambda names: _changes(names)[1::4])

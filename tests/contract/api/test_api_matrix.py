@@ -196,7 +196,7 @@ def strict(world):
     return world
 
 
-def test_every_route_for_every_persona(strict):
+def test_every_route_for_every_persona(strict, record_property):
     routes = (*ROUTES, *public_routes(Metrics(), lambda: None, ROUTES))
     missing = {(route.method, route.path) for route in routes} ^ TABLE.keys()
     assert not missing, f"routes without an expectation, or expectations without a route: {sorted(missing)}"
@@ -207,6 +207,8 @@ def test_every_route_for_every_persona(strict):
         print(f"{route.method:7}{route.path:57}" + " ".join(f"{mark:>8}" for mark in found))
         if found != TABLE[route.method, route.path]:
             wrong.append(f"{route.method} {route.path}: {found} instead of {TABLE[route.method, route.path]}")
+    counted = f"{len(routes)} routes x {len(PERSONAS)} personas: {len(routes) * len(PERSONAS)} tried"
+    record_property("routes and personas", f"{counted}, {len(missing)} gaps, {len(wrong)} routes with other answers")
     assert not wrong, "\n".join(wrong)
 
 

@@ -129,6 +129,15 @@ def created(name: str, have: Have, want: model.Assignment) -> ContainerFacts:
     return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, **limits)
 
 
+def resized(found: ContainerFacts, want: model.Assignment) -> ContainerFacts:
+    """The limits that were asked for; an engine that forgets limits prepares a process that has them."""
+    if not found.keeps_limits and found.state is S:
+        assert want.desired in (Desired.RUNNING, Desired.PAUSED)
+        found = dataclasses.replace(found, state=C, exit_code=None)
+    made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == found.uuid)
+    return dataclasses.replace(found, memory_mib=made.memory_mib)
+
+
 def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
     """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
     new = dataclasses.replace
@@ -172,11 +181,7 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             return put(new(found, state=R))
         case "resize":
             assert found.state is not D
-            if not found.keeps_limits and found.state is S:
-                assert want.desired in (Desired.RUNNING, Desired.PAUSED)
-                found = new(found, state=C, exit_code=None)
-            made = next(each for each in want.spec.init_containers + want.spec.containers if each.uuid == step.target)
-            return put(new(found, memory_mib=made.memory_mib))
+            return put(resized(found, want))
         case "remove":
             torn_down = want.desired is Desired.DELETED or want.spec.auto_remove
             assert torn_down or found.state not in (R, P)
