@@ -29,6 +29,17 @@ need_packages() {
     install_packages "${missing[@]}"
 }
 
+# need_packages_asleep PACKAGE...: the same, and no service that a package brings is started by its installation.
+need_packages_asleep() {
+    local policy=/usr/sbin/policy-rc.d made= status=0
+    if is_root && [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=1
+    fi
+    (need_packages "$@") || status=1
+    [ -z "$made" ] || rm -f "$policy"
+    return $status
+}
+
 # install_packages PACKAGE...: as root, from the mirrors that the machine's own apt sources name.
 install_packages() {
     apt-cache show "$@" >/dev/null 2>&1 || read_package_lists
