@@ -14,6 +14,14 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
+def threads_cpu_s(pid: int) -> float:
+    """The same of the threads that it has now, to the nanosecond: for a process that keeps its threads."""
+    found = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        found += int((task / "schedstat").read_text().split()[0])
+    return found / 1e9
+
+
 def pss_mib(pid: int) -> float:
     """Memory with what is shared divided among its sharers, in MiB."""
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

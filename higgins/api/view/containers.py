@@ -130,6 +130,8 @@ def networks(pod: Pod, *, flat: bool) -> list[dict[str, Any]]:
 def _naive(moment: datetime.datetime | None) -> datetime.datetime | None:
     if moment is None or moment.tzinfo is None:
         return moment
+    if moment.tzinfo is datetime.UTC:  # as every report has it
+        return moment.replace(tzinfo=None)
     return moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 
-_YOUNG, _OLDER = 10_000, 20
+_YOUNG, _OLDER = 50_000, 20
 _M_MMAP_THRESHOLD = -3  # mallopt(3)
 _LARGE_BYTES = 1024 * 1024
 

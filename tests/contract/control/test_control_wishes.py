@@ -35,7 +35,7 @@ def test_a_wish_is_written_with_its_action_and_the_hosts_version(plane: ControlP
     who = caller()
     given = getattr(plane.control.containers, wish)(who, pod.name)
     row = plane.row(pod.uuid)
-    assert given == dataclasses.replace(row, host_version=given.host_version)
+    assert given == row._replace(host_version=given.host_version)
     assert (row.desired, row.wish, row.generation) == (desired, Wish(wish), pod.generation + 1)
     assert (row.run - pod.run, row.build - pod.build) == (runs, builds)
     assert row.request_id == who.request_id

@@ -46,7 +46,7 @@ def test_secrets_come_back_whole_and_stand_nowhere_readable(rows: Rows, tmp_path
 def test_a_sealed_part_moved_to_another_row_does_not_open(rows: Rows) -> None:
     one, other = rows.pod("one"), rows.pod("other")
     with pytest.raises(errors.NotReady, match="damaged"):
-        pods.open_spec(dataclasses.replace(one, sealed=other.sealed), rows.sealer)
+        pods.open_spec(one._replace(sealed=other.sealed), rows.sealer)
     with pytest.raises(errors.NotReady, match="another key"):
         pods.open_spec(one, seal.Sealer(b"k" * 32))
 
@@ -137,7 +137,7 @@ def test_a_wish_raises_generation_and_the_hosts_version(rows: Rows) -> None:
     now = rows.again(pod)
     assert (now.generation, now.run, now.build, now.wish) == (2, 2, 2, Wish.REBUILD)
     assert rows.host_row().version == now.host_version == version + 1
-    assert dataclasses.replace(changed, host_version=now.host_version) == now
+    assert changed._replace(host_version=now.host_version) == now
 
 
 def test_a_wish_on_an_old_reading_is_refused_and_changes_nothing(rows: Rows) -> None:
