@@ -137,8 +137,8 @@ def derive(pod: Wished) -> Shown:
 
 
 def _reason(pod: Wished) -> str | None:
-    """The host's own reason; but that it does not answer (said where its placing is) explains a wish that waits for it better."""
-    if pod.host_id is not None and pod.schedule_reason and pod.observed_generation < pod.generation:
+    """The host's own reason; but what is said where its placing is (no host yet, a silent one) explains a wish that waits better."""
+    if pod.schedule_reason and pod.observed_generation < pod.generation:
         return pod.schedule_reason
     return pod.reason or None
 

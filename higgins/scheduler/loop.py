@@ -41,7 +41,7 @@ class Scheduler:
         ratios: Ratios | None = None,
         interval_s: float = 5.0,
         down_after_s: float = host_rows.DOWN_AFTER_S,
-        first_host_s: float = 60.0,
+        first_host_s: float = 300.0,
         hosts_kept_s: float = 10.0,
     ) -> None:
         self._db = db
@@ -112,16 +112,23 @@ class Scheduler:
         for pod in left:
             answer = choose(asks[pod.uuid], self._options.values())
             waited_s = (now - pod.wished_at).total_seconds()
-            if isinstance(answer, Option) or (answer.may_come_up and 0 <= waited_s < self._first_host_s):
-                again_s = _WHILE_WAITING_S
-            else:
+            if isinstance(answer, Refused) and not (answer.may_come_up and 0 <= waited_s < self._first_host_s):
                 self._give_up(pod, answer)
+                continue
+            again_s = _WHILE_WAITING_S
+            if isinstance(answer, Refused):
+                self._wait(pod, f"{answer.reason} It goes on as soon as one is.")
         return again_s
 
     def _give_up(self, pod: Pod, answer: Refused) -> None:
         LOG.info("Pod %s has no host: %s", pod.uuid, answer.reason)
         with self._db.write() as tx:
             scheduling.give_up(tx, pod, answer.reason)
+
+    def _wait(self, pod: Pod, reason: str) -> None:
+        if pod.schedule_reason != reason:
+            with self._db.write() as tx:
+                scheduling.wait(tx, pod, reason)
 
     def _heard_after(self) -> datetime.datetime:
         return self._db.now() - datetime.timedelta(seconds=self._down_after_s)

@@ -90,6 +90,12 @@ def give_up(tx: Transaction, pod: Pod, reason: str) -> None:
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
 
 
+def wait(tx: Transaction, pod: Pod, reason: str) -> None:
+    """Say what a pod waits for that has no host yet; its wishes stay open."""
+    update = table.update().where(*_UNPLACED).values(schedule_reason=reason)
+    tx.change(update, {"of_pod": pod.id, "of_generation": pod.generation})
+
+
 def _by_host(placements: Sequence[Placement]) -> dict[int, builtins.list[Pod]]:
     groups: dict[int, builtins.list[Pod]] = {}
     for pod, host_id in sorted(placements, key=lambda placement: placement.host_id):

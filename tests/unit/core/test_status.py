@@ -83,9 +83,11 @@ def test_every_combination_has_an_answer_that_keeps_the_promises() -> None:
             "a refusal is an error": not refused(pod)
             or pod.desired is Desired.DELETED
             or (shown.status is Status.ERROR and shown.reason == "now"),
-            "no old refusal": shown.reason != "older" or pod.host_id is not None,
-            "a silent host is named": pod.host_id is None
-            or settled
+            "an old refusal is no error": pod.schedule_reason != "older"
+            or pod.phase is not None
+            or shown.reason != "older"
+            or shown.status is not Status.ERROR,
+            "what is waited for is said": settled
             or refused(pod)
             or pod.schedule_reason is None
             or shown.reason == pod.schedule_reason,
