@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 def main() -> int:
     """Serve until told to stop."""
-    die_with_supervisor()
+    die_with_supervisor(signal.SIGKILL)  # granian loses a SIGTERM that comes while it starts
     conf = load.load("higgins-api", sys.argv[1:])
     logs.set_up_logging(conf)
     _check_users(conf)

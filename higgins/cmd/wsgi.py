@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -28,7 +29,7 @@ from higgins.wire import hints
 
 def application() -> WSGI:
     """The API of the configuration files that the command line, or HIGGINS_CONFIG_FILE, names."""
-    die_with_supervisor()  # in granian's worker: its parent is granian, and without it the worker would hold the port
+    die_with_supervisor(signal.SIGKILL)  # a granian worker would outlive a granian that was killed, and hold the port
     conf = load.load("higgins-api", sys.argv[1:] if "--config-file" in sys.argv else ())
     logs.set_up_logging(conf)
     database = parts.open_database(conf)
