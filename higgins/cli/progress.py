@@ -50,6 +50,7 @@ class Progress:
         self._bar: Any = None
         self._task: Any = None
         self._told = ""
+        self._waiting = ""
 
     def __enter__(self) -> Self:
         return self
@@ -70,11 +71,22 @@ class Progress:
             events = self._api.events(container).items
         except CliError:
             return
+        self._tell_waiting(container)
         going = [event for event in events if not event.get("finished_at")]
         if self._terminal:
             self._draw(going[-1] if going else None, container)
         else:
             self._say([event for event in going if "pull" in str(event.get("verb"))], container)
+
+    def _tell_waiting(self, container: dict[str, Any]) -> None:
+        """Say once what keeps the container from going on, such as a registry that does not answer."""
+        waiting = clean(str(container.get("status_reason") or ""))
+        if waiting and waiting != self._waiting and container.get("status") != "Error":
+            self._waiting = waiting
+            if self._bar is not None:
+                self._bar.console.print(waiting, markup=False, highlight=False)
+            else:
+                print(waiting, file=sys.stderr, flush=True)
 
     def _draw(self, event: dict[str, Any] | None, container: dict[str, Any]) -> None:
         if self._bar is None:

@@ -88,6 +88,19 @@ def test_pulls_are_told_in_lines_where_there_is_no_terminal(cloud, process):
     assert out.strip() in cloud.containers
 
 
+def test_what_keeps_a_container_waiting_is_told_once(cloud, process):
+    cloud.hold = True
+    child = process("run", "-d", "busybox", popen=True)
+    told = [child.stderr.readline()]
+    (container,) = cloud.containers.values()
+    container["status_reason"] = "The registry does not answer. It is tried again."
+    told.append(child.stderr.readline())
+    cloud.hold = False
+    _, rest = child.communicate(timeout=30)
+    assert told == ["pull busybox: 10/40 MiB\n", "The registry does not answer. It is tried again.\n"]
+    assert "does not answer" not in rest
+
+
 def on_terminal(command, state, until):
     """Run the command on a pseudo-terminal and give what it wrote; ``until`` is called with it as it comes."""
     main, side = pty.openpty()
