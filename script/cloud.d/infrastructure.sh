@@ -52,7 +52,8 @@ start_ovn() {
     start vswitchd ovs-vswitchd --disable-system unix:/run/openvswitch/db.sock --unixctl=/run/openvswitch/ovs-vswitchd.ctl -vconsole:warn
     ovs-vsctl --timeout=20 --may-exist add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure other-config:disable-in-band=true &&
         ovs-vsctl --timeout=20 --may-exist add-br br-ex -- set bridge br-ex datapath_type=netdev || return
-    ip address replace 172.24.4.1/24 dev br-ex && ip link set br-ex up
+    # Of a database that has the bridge already, the switch makes the device only now.
+    until_so 20 ip link set br-ex up 2>/dev/null && ip address replace 172.24.4.1/24 dev br-ex || return
     start northd ovn-northd --ovnnb-db=tcp:127.0.0.1:6641 --ovnsb-db=tcp:127.0.0.1:6642 --unixctl=/run/ovn/ovn-northd.ctl -vconsole:warn
     until_so 30 chassis_is_there
 }

@@ -95,7 +95,7 @@ def networks(cloud: Any, _: Callable[[str], str]) -> None:
     )  # fmt: skip
     six = one(
         neutron.find_subnet, neutron.create_subnet, "private-v6",
-        ip_version=6, cidr="fd00:10::/64", ipv6_address_mode="dhcpv6-stateful", ipv6_ra_mode="dhcpv6-stateful", **inside,
+        ip_version=6, cidr="fd00:10::/64", gateway_ip="fd00:10::1", ipv6_address_mode="dhcpv6-stateful", ipv6_ra_mode="dhcpv6-stateful", **inside,
     )  # fmt: skip
     if neutron.find_router("router") is None:
         router = neutron.create_router(name="router", project_id=demo, external_gateway_info={"network_id": public.id})

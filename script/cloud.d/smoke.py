@@ -1,6 +1,6 @@
-"""`script/cloud smoke`: makes one thing of each service as the ordinary user whose environment it is given, looks at it, and removes it again.
+"""`script/cloud smoke`: makes one thing of each service as the ordinary user demo, looks at it, and removes it again.
 
-Knows the public APIs through the SDK. Whatever was made is removed also when a later step fails.
+Knows the public APIs through the SDK, and the two users of clouds.yaml. Whatever was made is removed also when a later step fails.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import socket
 import sys
 import tarfile
 import time
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import openstack
+import traffic
 
 CONTENT = b"smoke\n"
 
@@ -72,7 +74,7 @@ def image(cloud: Any, name: str, undo: contextlib.ExitStack) -> None:
     step("image of the container format docker, written and read", since)
 
 
-def volume(cloud: Any, name: str, undo: contextlib.ExitStack) -> None:
+def volume(cloud: Any, name: str, undo: contextlib.ExitStack) -> Any:
     """A volume, made and gone again: gone takes longer than the answer to the request."""
     cinder = cloud.block_storage
     since = time.monotonic()
@@ -85,6 +87,7 @@ def volume(cloud: Any, name: str, undo: contextlib.ExitStack) -> None:
     undo.callback(remove)
     wait_for("the volume to be available", lambda: cinder.get_volume(made.id).status == "available")
     step("volume of 1 GiB", since)
+    return made
 
 
 def catalogue(cloud: Any) -> None:
@@ -104,13 +107,16 @@ def catalogue(cloud: Any) -> None:
 
 def main() -> None:
     """Tries each service; exit code 0 when all of it worked and all of it is gone."""
-    cloud = openstack.connect()
+    cloud, admin = openstack.connect(cloud="demo"), openstack.connect(cloud="admin")
+    host = socket.gethostname()
     name = f"smoke-{uuid.uuid4().hex[:8]}"
     catalogue(cloud)
     with contextlib.ExitStack() as undo:
         network(cloud, name, undo)
         image(cloud, name, undo)
-        volume(cloud, name, undo)
+        made = volume(cloud, name, undo)
+        traffic.device(admin, made, host, undo, step)
+        traffic.packets(cloud, admin, host, name, undo, step)
         since = time.monotonic()
     step("all removed", since)
     left = [
