@@ -255,10 +255,12 @@ def _resize(
 
 def _changes(spec: model.ContainerSpec, facts: model.ContainerFacts) -> str:
     changes = []
-    if spec.cpus is not None and (facts.cpus is None or abs(facts.cpus - spec.cpus) >= 0.01):
-        changes.append(f"cpus {_limit(facts.cpus)} -> {spec.cpus:g}")
-    if spec.memory_mib is not None and facts.memory_mib != spec.memory_mib:
-        changes.append(f"memory {_limit(facts.memory_mib)} -> {spec.memory_mib} MiB")
+    cpus = None if "cpus" in facts.cannot_limit else spec.cpus
+    memory_mib = None if "memory_mib" in facts.cannot_limit else spec.memory_mib
+    if cpus is not None and (facts.cpus is None or abs(facts.cpus - cpus) >= 0.01):
+        changes.append(f"cpus {_limit(facts.cpus)} -> {cpus:g}")
+    if memory_mib is not None and facts.memory_mib != memory_mib:
+        changes.append(f"memory {_limit(facts.memory_mib)} -> {memory_mib} MiB")
     return ", ".join(changes)
 
 

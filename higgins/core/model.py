@@ -187,6 +187,7 @@ class ContainerFacts:
 
     ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks. ``keeps_limits`` is false where the
     engine changes the limits only of a container that has its process, and makes the next process with the limits of the creation.
+    ``cannot_limit`` names the limits (such as ``cpus``) that the engine cannot hold on this host, whatever is asked for.
     """
 
     uuid: str
@@ -205,6 +206,7 @@ class ContainerFacts:
     cpu_shares: int | None = None
     memory_mib: int | None = None
     keeps_limits: bool = True
+    cannot_limit: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
     exposed_ports: tuple[int, ...] = ()
 
@@ -263,7 +265,10 @@ class StepEvent:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """A host's inventory, as its agent found it. ``abilities`` are names of the engine's optional protocols."""
+    """A host's inventory, as its agent found it.
+
+    ``abilities`` are names of the engine's optional protocols, ``cannot_limit`` of fields of ``ContainerSpec`` that do not hold there.
+    """
 
     hostname: str
     engine: str
@@ -283,3 +288,4 @@ class HostFacts:
     runtimes: tuple[str, ...] = ()
     abilities: tuple[str, ...] = ()
     disk_quota_supported: bool = False
+    cannot_limit: tuple[str, ...] = ()

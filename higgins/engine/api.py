@@ -120,7 +120,7 @@ class PathStat:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What the engine says of itself and its host."""
+    """What the engine says of itself and its host; ``cannot_limit`` names the fields of ``ContainerSpec`` that do not hold here."""
 
     name: str
     version: str
@@ -130,6 +130,7 @@ class EngineInfo:
     rootless: bool = False
     keeps_health_clock: bool = True
     data_path: str = "/"
+    cannot_limit: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -79,6 +79,9 @@ check_rootless() {
     fi
     command -v newuidmap >/dev/null 2>&1 ||
         fail "podman without root needs the package uidmap." "Ask an administrator for: apt-get install uidmap"
+    [ ! -e /dev/net/tun ] || { [ -r /dev/net/tun ] && [ -w /dev/net/tun ]; } ||
+        fail "podman without root gives containers their network by /dev/net/tun, which $(id -un) may not open." \
+            "Ask an administrator for its usual mode: chmod 666 /dev/net/tun"
 }
 
 # limits_of_this_machine: prints what rootless podman cannot do here, one sentence a line; nothing when all works.

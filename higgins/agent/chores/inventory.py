@@ -54,6 +54,7 @@ class Inventory:
             runtimes=known.runtimes if known else (),
             abilities=abilities(self._engine),
             disk_quota_supported=known.disk_quota if known else False,
+            cannot_limit=known.cannot_limit if known else (),
         )
 
     def news(self) -> model.HostFacts | None:

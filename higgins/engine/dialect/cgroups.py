@@ -24,6 +24,8 @@ class Groups:
         self._folders: dict[str, pathlib.Path] = {}
         for line in _text(PROC / str(pid) / "cgroup").splitlines():
             _, controllers, path = line.split(":", 2)
+            if engine_id not in path:
+                continue  # without root on version 1 a container stays in the group of the engine
             for controller in controllers.split(","):
                 self._folders[controller] = _folder(controller, _of_container(path, engine_id))
 
@@ -101,7 +103,7 @@ def _of_container(path: str, engine_id: str) -> str:
     """The part of a path down to the container's own group: its first process may live in a group below."""
     parts = path.split("/")
     for place, part in enumerate(parts):
-        if engine_id and engine_id in part:
+        if engine_id in part:
             return "/".join(parts[: place + 1])
     return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from typing import IO, Any
@@ -20,6 +21,8 @@ from higgins.engine.dialect.driver import Dialect
 from higgins.engine.dialect.http import Query
 from higgins.engine.dialect.verbs import REMOVE_TIMEOUT_S
 from higgins.engine.podman import translate as podman_translate
+
+LOG = logging.getLogger(__name__)
 
 ARCHIVE_TRIES = 5
 
@@ -40,7 +43,10 @@ class PodmanEngine(Dialect):
 
         Podman 4 keeps no other limits than those of the creation: each new process has these.
         """
-        words = podman_translate.resources(cpus, memory_mib)
+        cannot = self.known_info().cannot_limit
+        words = podman_translate.resources(
+            None if "cpus" in cannot else cpus, None if "memory_mib" in cannot else memory_mib
+        )
         if words:
             if self.inspect(uuid).state not in (EngineState.RUNNING, EngineState.PAUSED):
                 with contextlib.suppress(errors.Conflict):  # it has been prepared already
@@ -96,7 +102,8 @@ class PodmanEngine(Dialect):
         """The facts, with the limits in force: Podman's own words are those of the creation, whatever was changed since."""
         facts = super()._facts(answer)
         ports = tuple(sorted({*facts.exposed_ports, *self._ports_of(answer.get("Image") or "")}))
-        facts = dataclasses.replace(facts, exposed_ports=ports, keeps_limits=False)
+        cannot = self.known_info().cannot_limit
+        facts = dataclasses.replace(facts, exposed_ports=ports, keeps_limits=False, cannot_limit=cannot)
         groups = cgroups.Groups(answer["State"].get("Pid") or 0, facts.engine_id)
         if facts.state not in (EngineState.RUNNING, EngineState.PAUSED) or not groups.seen():
             return facts
@@ -118,7 +125,14 @@ class PodmanEngine(Dialect):
         return super()._pull_request(name)
 
     def _ask_info(self) -> api.EngineInfo:
-        return podman_translate.info(self.call("GET", "/libpod/info", "tell about itself").json())
+        info = podman_translate.info(self.call("GET", "/libpod/info", "tell about itself").json())
+        if info.cannot_limit and (self._info is None or self._info.cannot_limit != info.cannot_limit):
+            LOG.warning(
+                "Podman without root cannot hold these limits on this host, so containers run without them: %s."
+                " It needs cgroup v2 with their controllers delegated to the user.",
+                ", ".join(info.cannot_limit),
+            )
+        return info
 
     def _refuse(self, creation: api.Creation) -> None:
         super()._refuse(creation)
@@ -130,7 +144,10 @@ class PodmanEngine(Dialect):
 
     def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
         body = super()._creation_body(creation, image)
-        return podman_translate.creation_body(body, keeps_clock=self.known_info().keeps_health_clock)
+        known = self.known_info()
+        return podman_translate.creation_body(
+            body, keeps_clock=known.keeps_health_clock, cannot_limit=known.cannot_limit
+        )
 
     def _remove(self, name: str) -> None:
         query: Query = {"force": True, "v": True, "timeout": 0}

@@ -11,6 +11,13 @@ from higgins.engine import api
 from higgins.engine.dialect import quota, translate
 
 SYSTEMD = pathlib.Path("/run/systemd/system")
+LIMITS = {
+    "cpus": ("cpu", ("CpuPeriod", "CpuQuota")),
+    "cpu_shares": ("cpu", ("CpuShares",)),
+    "memory_mib": ("memory", ("Memory", "MemorySwap")),
+    "pids_limit": ("pids", ("PidsLimit",)),
+}
+"""Fields of a container's limits: the controller that holds each, and its words in a create."""
 
 
 def info(answer: dict[str, Any]) -> api.EngineInfo:
@@ -27,7 +34,14 @@ def info(answer: dict[str, Any]) -> api.EngineInfo:
         rootless=rootless,
         keeps_health_clock=_has_timers(rootless),
         data_path=data_path,
+        cannot_limit=_cannot_limit(host) if rootless else (),
     )
+
+
+def _cannot_limit(host: dict[str, Any]) -> tuple[str, ...]:
+    """Without root only those controllers hold that were delegated to the user, which cgroup v1 never does."""
+    delegated = host.get("cgroupControllers") or () if host.get("cgroupVersion") == "v2" else ()
+    return tuple(field for field, (controller, _) in LIMITS.items() if controller not in delegated)
 
 
 def _has_timers(rootless: bool) -> bool:
@@ -39,13 +53,14 @@ def _has_timers(rootless: bool) -> bool:
     )
 
 
-def creation_body(body: dict[str, Any], *, keeps_clock: bool) -> dict[str, Any]:
+def creation_body(body: dict[str, Any], *, keeps_clock: bool, cannot_limit: tuple[str, ...] = ()) -> dict[str, Any]:
     """The dialect's body of a create, with what Podman takes differently."""
     check = body.get("Healthcheck")
     if check is not None and not keeps_clock:
         # Interval 0 makes no timer; whoever looks after the container asks for each check.
         body = body | {"Healthcheck": check | {"Interval": 0}}
-    host = {name: value for name, value in body["HostConfig"].items() if name != "Runtime"}
+    left_out = {"Runtime", *(word for field in cannot_limit for word in LIMITS[field][1])}
+    host = {name: value for name, value in body["HostConfig"].items() if name not in left_out}
     return body | {"HostConfig": host}
 
 

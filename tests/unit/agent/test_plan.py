@@ -121,6 +121,16 @@ def test_an_engine_that_forgets_limits_is_told_them_just_before_a_start():
     assert printed(want(spec, run=2), running) == "stop c1: run 2 was asked for"
 
 
+def test_no_resize_to_a_limit_that_the_engine_cannot_hold():
+    spec = dataclasses.replace(SPEC, cpus=2.0, memory_mib=512)
+    unlimited = have(facts(EngineState.RUNNING, cannot_limit=("cpus", "memory_mib")), run=1)
+    assert plan(want(spec), unlimited) == []
+    without_cpus = have(facts(EngineState.RUNNING, cannot_limit=("cpus",)), run=1)
+    assert printed(want(spec), without_cpus) == "resize c1: memory unlimited -> 512 MiB"
+    ended = have(facts(EngineState.STOPPED, cannot_limit=("cpus", "memory_mib"), keeps_limits=False), run=1)
+    assert printed(want(spec, run=2), ended) == "start c1: run 2 was asked for"
+
+
 def test_rebuild_pulls_first_and_keeps_volumes_and_files():
     spec = dataclasses.replace(
         SPEC,

@@ -284,3 +284,12 @@ def test_control_groups_that_are_not_to_be_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(cgroups, "PROC", tmp_path)
     assert not cgroups.Groups(7, "abc").seen()
     assert cgroups.Groups(7, "abc").limits() == (None, None)
+
+
+def test_a_group_that_a_container_shares_with_the_engine_is_not_taken_for_its_own(tmp_path, monkeypatch):
+    for name, content in {"7/cgroup": "5:memory:/user\n0::/\n", "memory/user/memory.usage_in_bytes": "5000\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    assert not cgroups.Groups(7, "abc").seen()
