@@ -13,9 +13,11 @@ need_cloud_environments() {
     make_environment dashboard "$DASHBOARD" arrange_dashboard
 }
 
-# environment_place NAME: its path holds the hash of what it is made from, so that a new lock is a new environment.
+# environment_place NAME: its path holds the hash of what it is made from, so that a new lock is a new environment, and a running cloud keeps its own.
 environment_place() {
-    printf '%s/%s-%s\n' "$CACHE" "$1" "$({ cat "$CLOUD_LIB/$1.lock"; declare -f arrange_dashboard; } | sha256sum | cut -c 1-10)"
+    local hash
+    hash=$({ cat "$CLOUD_LIB/$1.lock"; [ "$1" != dashboard ] || { declare -f arrange_dashboard; cat "$CLOUD_LIB"/plugins/_9*_home.py; }; } | sha256sum)
+    printf '%s/%s-%s\n' "$CACHE" "$1" "${hash:0:10}"
 }
 
 # make_environment NAME DIR ARRANGE: fills DIR by the lock, then calls ARRANGE DIR. A mark is written last, so half of one is made anew.
@@ -48,7 +50,8 @@ fill_cloud_environment() {
 arrange_dashboard() {
     local site
     site=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || return
-    cp "$site"/zun_ui/enabled/_*.py "$site"/heat_dashboard/enabled/_[1-9]*.py "$site/openstack_dashboard/local/enabled/" || return
+    cp "$site"/zun_ui/enabled/_*.py "$site"/heat_dashboard/enabled/_[1-9]*.py "$CLOUD_LIB"/plugins/_9*_home.py \
+        "$site/openstack_dashboard/local/enabled/" || return
     # The environment serves many clouds; each names its own settings.
     printf 'import os\nexec(open(os.environ["DASHBOARD_SETTINGS"]).read())\n' >"$site/openstack_dashboard/local/local_settings.py"
     printf 'STATIC_ROOT = "%s/static"\nSECRET_KEY = "only for this step"\n' "$1" >"$1/build_settings.py"
@@ -56,9 +59,12 @@ arrange_dashboard() {
     "$1/bin/python" -m django collectstatic --noinput --verbosity 0
 }
 
-# need_uv: sets UV and PYTHON.
+# need_uv: sets UV and PYTHON. uv does not read pip's settings, and the machine's own index is named there.
 need_uv() {
+    local index
     need_python
+    index=${PIP_INDEX_URL:-$("$PYTHON" -m pip config get global.index-url 2>/dev/null)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
     UV=$TOP/.venv/bin/uv
     [ -x "$UV" ] && return
     UV=$CACHE/uv/bin/uv
