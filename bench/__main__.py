@@ -12,7 +12,7 @@ from bench import lists, memory, speed, work
 from bench.figure import Figure, columns, table
 from bench.house import CannotRun, house
 
-ROUNDS = {"s1": 40, "s2": 20, "s4": 3, "s5": 1, "s8": 1, "s10": 5}
+ROUNDS = {"s1": 40, "s2": 20, "s4": 5, "s5": 1, "s8": 1, "s10": 5}
 ON_AN_ENGINE = {"s1": speed.accepted, "s2": speed.one_at_a_time, "s4": speed.many_at_once, "s8": memory.memory}
 
 
