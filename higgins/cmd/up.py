@@ -20,12 +20,14 @@ import msgspec
 import yaml
 
 from higgins.cmd.machine import state
-from higgins.cmd.machine.supervise import Child, Supervisor, end_left_over
+from higgins.cmd.machine.supervise import Child, Supervisor, end_left_over, hopeless
 from higgins.conf.load import FILE_VARIABLE
 
 LOG = logging.getLogger(__name__)
 
 _READY_WITHIN_S = 60.0
+_LAST_LINES = 8
+_LAST_BYTES = 8192
 _PROCESSES = ("controller", "api", "agent")
 
 
@@ -120,8 +122,9 @@ def _detach(settings: state.Settings) -> int:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         print(words, end="", file=sys.stderr if status else sys.stdout)
         return status
-    if not _wait_ready(settings, pid):
-        print(f"higgins-up: the service did not start; its logs are in {settings.state / 'log'}", file=sys.stderr)
+    problem = _wait_ready(settings, pid)
+    if problem:
+        print(f"higgins-up: {problem}", file=sys.stderr)
         return 1
     print(f"Higgins answers at {settings.endpoint} (pid {pid}, logs in {settings.state / 'log'}).")
     return 0
@@ -161,18 +164,32 @@ def _recorded_endpoint(settings: state.Settings) -> str:
     return str(yaml.safe_load(clouds_file.read_text())["clouds"]["higgins"]["auth"]["endpoint"])
 
 
-def _wait_ready(settings: state.Settings, pid: int) -> bool:
-    """Wait until the API answers and its host has reported; a service that does not get there is ended."""
+def _wait_ready(settings: state.Settings, pid: int) -> str:
+    """Wait until the API answers and its host has reported; a service that does not get there is ended, and why is given."""
+    problem = f"the service did not start; its logs are in {settings.state / 'log'}"
     deadline_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline_s:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
+            return problem
         if _host_is_up(settings):
-            return True
+            return ""
+        names = hopeless(settings.state / "run")
+        if names:
+            problem = _last_words(settings.state / "log" / f"{names[0]}.log", names[0])
+            break
         time.sleep(0.05)
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
-    return False
+    return problem
+
+
+def _last_words(log_file: Path, name: str) -> str:
+    """What a child that does not start wrote last."""
+    with log_file.open("rb") as log:
+        log.seek(max(0, log_file.stat().st_size - _LAST_BYTES))
+        lines = log.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
+    ended = f"the service did not start: its process {name} ends as soon as it has begun. The end of {log_file}:"
+    return "\n".join([ended, *(f"  {line}" for line in lines)])
 
 
 def _host_is_up(settings: state.Settings) -> bool:

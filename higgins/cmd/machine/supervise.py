@@ -24,6 +24,9 @@ LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 10.0
 _STEADY_AFTER_S = 30.0
+_EARLY_END_S = 10.0
+_EARLY_ENDS = 3
+_HOPELESS = ".failing"
 
 
 def end_left_over(marks: Mapping[str, str], within_s: float = 5.0) -> int:
@@ -51,6 +54,11 @@ def end_left_over(marks: Mapping[str, str], within_s: float = 5.0) -> int:
     return len(found)
 
 
+def hopeless(pid_dir: Path) -> list[str]:
+    """Names of the children of the supervisor that runs there, which ended in their first seconds three times in a row."""
+    return sorted(place.stem for place in pid_dir.glob(f"*{_HOPELESS}"))
+
+
 @dataclasses.dataclass(slots=True)
 class Child:
     """One process: how to start it, and how its last starts went."""
@@ -62,6 +70,7 @@ class Child:
     started_at_s: float = 0.0
     start_again_at_s: float = 0.0
     delay_s: float = _FIRST_DELAY_S
+    early_ends: int = 0
 
 
 class Supervisor:
@@ -76,6 +85,8 @@ class Supervisor:
         self._stop_within_s = stop_within_s
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopping = False
+        for child in self._children:
+            self._hopeless_file(child).unlink(missing_ok=True)
 
     def run(self) -> None:
         """Start all, look after them until SIGTERM or SIGINT, then end all. Call it from the main thread."""
@@ -132,6 +143,10 @@ class Supervisor:
         _kill_group(process.pid, signal.SIGKILL)  # workers that a killed parent left behind hold its port
         if now_s - child.started_at_s > _STEADY_AFTER_S:
             child.delay_s = _FIRST_DELAY_S
+        child.early_ends = child.early_ends + 1 if now_s - child.started_at_s < _EARLY_END_S else 0
+        if child.early_ends >= _EARLY_ENDS:
+            self._hopeless_file(child).touch()
+        (self._pid_dir / f"{child.name}.pid").unlink(missing_ok=True)
         child.process = None
         child.start_again_at_s = now_s + child.delay_s
         LOG.warning(
@@ -142,6 +157,9 @@ class Supervisor:
             child.log_file,
         )
         child.delay_s = min(child.delay_s * 2, _LONGEST_DELAY_S)
+
+    def _hopeless_file(self, child: Child) -> Path:
+        return self._pid_dir / f"{child.name}{_HOPELESS}"
 
     def _end_all(self) -> None:
         running = [child for child in self._children if child.process is not None]
