@@ -73,7 +73,9 @@ class Users:
             return reply if reply.status != 503 else None
 
         reply = until(asked, "the create is answered")
-        if reply.status == 403:  # what is deleted counts until it is gone, which takes long while the controller is dead
+        if (
+            reply.status == 403
+        ):  # what is deleted counts until it is gone, which takes long while the controller is dead
             return []
         assert reply.status == 202, reply
         uid = reply.json["uuid"]

@@ -15,8 +15,8 @@ disk full                         ``engine/test_bad_days_disk`` (database, journ
                                   ``unit/agent/test_bad_days``
 engine not running at start       ``test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
 engine killed during work         ``test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
-API, controller, agent, supervisor ``test_bad_days_killed``, ``engine/test_bad_days_killed``; the agent at every point: ``engine/test_crash``; a writer inside its
-killed -9                         transaction: ``contract/store/test_store_tables``
+API, controller, agent, supervisor ``test_bad_days_killed``, ``engine/test_bad_days_killed``; the agent at every point:
+killed -9                         ``engine/test_crash``; a writer inside its transaction: ``contract/store/test_store_tables``
 the service stopped and started   ``test_bad_days_restart``, ``engine/test_bad_days_podman``
 clock going back                  ``test_bad_days_clock``, ``unit/agent/test_bad_days``
 secrets seen by others            ``test_bad_days_secrets``; the journal in ``unit/agent/test_bad_days``

@@ -44,7 +44,9 @@ def test_a_container_goes_through_its_life(bench):
     bench.engine.start(uid)
     facts = bench.ended(uid)
     assert facts.exit_code == 3
-    assert facts.started_at and facts.finished_at  # in any order: docker notes a start when its call returns, which a short process beats
+    # In any order: docker notes a start when its call returns, which a short process beats.
+    assert facts.started_at is not None
+    assert facts.finished_at is not None
     assert facts.started_at.tzinfo is datetime.UTC
     bench.engine.remove(uid)
     with pytest.raises(errors.NotFound):

@@ -95,7 +95,12 @@ SCHEDULER = [
     cfg.FloatOpt("ram_allocation_ratio", default=1.5, min=0.1, help="Memory promised for each byte that is there."),
     cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk promised for each byte that is there."),
     cfg.IntOpt("host_down_after_s", default=60, min=1, help="Silence after which a host counts as down."),
-    cfg.IntOpt("no_host_deadline_s", default=300, min=0, help="How long a create waits for a host that would suit but is not up."),
+    cfg.IntOpt(
+        "no_host_deadline_s",
+        default=300,
+        min=0,
+        help="How long a create waits for a host that would suit but is not up.",
+    ),
     cfg.IntOpt("poll_s", default=5, min=1, help="How often the loops look even when no hint came."),
 ]
 
