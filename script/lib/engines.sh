@@ -325,14 +325,31 @@ make_busybox_image() {
 
 # ---- stopping --------------------------------------------------------------------------------------------------------
 
+# Without root podman's service is a child of the process that was started, and may end later than it or never.
+_engine_second_self() { # PID
+    local child
+    for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do
+        tr '\0' ' ' 2>/dev/null <"/proc/$child/cmdline" | grep -q '^podman system service' && echo "$child"
+    done
+}
+
+_engine_any_lives() { # PID...
+    local pid
+    for pid in "$@"; do
+        [ -n "$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")" ] && return
+    done
+    return 1
+}
+
 stop_engine() {
-    local pid turn
+    local pids turn
     if _engine_alive "$1"; then
-        pid=$(cat "$1")
-        kill "$pid" 2>/dev/null
+        pids=$(cat "$1")
+        pids="$pids $(_engine_second_self "$pids")"
+        kill $pids 2>/dev/null
         for turn in $(seq 200); do
-            [ -d "/proc/$pid" ] || break
-            [ "$turn" != 150 ] || kill -9 "$pid" 2>/dev/null
+            _engine_any_lives $pids || break
+            [ "$turn" != 150 ] || kill -9 $pids 2>/dev/null
             sleep 0.1
         done
     fi
