@@ -55,6 +55,8 @@ class Daemon:
         state.mkdir(exist_ok=True)
         passwords = state / "htpasswd"
         passwords.write_text(f"{USER}:{BCRYPT}\n")
+        # One that an earlier test started may stand in the network of a daemon that has ended since.
+        shell("stop_engine", str(state / "registry.pid"), check=False)
         shell("start_registry", str(state), address, str(passwords) if login else "", str(self.pid))
         layer = state / "busybox.tar.gz"
         with layer.open("wb") as packed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -45,6 +46,14 @@ def site(private):
         service.nothing_is_left()
 
 
+def one_command(words, answer):
+    """Run the client once in this process and send its exit status and what it wrote."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = shell.main(["appcontainer", *words])
+    answer.send((status, out.getvalue(), err.getvalue()))
+
+
 class OpenStack:
     """``openstack appcontainer``; each call is printed with its output, so that a failure shows all of them."""
 
@@ -53,11 +62,16 @@ class OpenStack:
 
     def run(self, *words):
         """A command's exit status, and what it wrote to stdout and to stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = shell.main(["appcontainer", *words])
-        print(f"$ openstack appcontainer {' '.join(words)}\n{out.getvalue()}{err.getvalue()}")
-        return status, out.getvalue(), err.getvalue()
+        # A fork each: it has imported the client already, and what the client keeps in its classes ends with it.
+        forks = multiprocessing.get_context("fork")
+        here, there = forks.Pipe(duplex=False)
+        child = forks.Process(target=one_command, args=(words, there))
+        child.start()
+        there.close()
+        status, out, err = here.recv()
+        child.join()
+        print(f"$ openstack appcontainer {' '.join(words)}\n{out}{err}")
+        return status, out, err
 
     def __call__(self, *words):
         """What a command writes that must go well."""
