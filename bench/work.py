@@ -182,7 +182,7 @@ def bench(engine: str, address: str, state: pathlib.Path) -> Iterator[tuple[Benc
     )
     parts: list[Any] = [
         Scheduler(of_loops, local, interval_s=HOUR_S, hosts_kept_s=2 * HOUR_S),
-        Provisioner(of_loops, local, [Volumes(of_loops)], interval_s=HOUR_S),
+        Provisioner(of_loops, local, [Volumes(of_loops)], sealer, interval_s=HOUR_S),
         Server(Desk(of_loops, sealer), local, f"unix:{state}/wire.sock", sweep_s=HOUR_S, credential_kept_s=HOUR_S),
         Agent(
             driver,

@@ -27,6 +27,7 @@ from higgins.wire.server import Server
 LOG = logging.getLogger(__name__)
 
 _QUESTION_S = 300.0
+_PODS_AT_ONCE = 16
 
 
 class Part(Protocol):
@@ -83,7 +84,7 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             down_after_s=chosen.host_down_after_s,
             first_host_s=chosen.no_host_deadline_s,
         ),
-        Provisioner(database, local, [Volumes(database)], interval_s=chosen.poll_s),
+        Provisioner(database, local, [Volumes(database)], sealer, interval_s=chosen.poll_s, at_once=_PODS_AT_ONCE),
         Housekeeper(
             database,
             local,

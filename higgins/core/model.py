@@ -36,24 +36,32 @@ class Healthcheck:
 class Mount:
     """One thing mounted into a container: a volume of the pod, or a file injected by the user.
 
-    ``volume`` is the uuid of a volume record (kind ``volume``); ``content`` the bytes of the file (kind ``file``).
+    ``volume`` is the uuid of a volume (kind ``volume``): of a record of ours (driver ``local``) or of Cinder's; ``None`` for one that
+    provisioning makes of ``size_gib`` and that goes with the pod. ``content`` is the bytes of the file (kind ``file``).
     """
 
     destination: str
     kind: Literal["volume", "file"] = "volume"
+    driver: Literal["local", "cinder"] = "local"
     volume: str | None = None
+    size_gib: int | None = None
     content: bytes | None = None
     read_only: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkWish:
-    """A network (or a given port) the pod must be on; addresses are the fixed ones that the user asked for."""
+    """A network (or a given port on it) the pod must be on; addresses are the fixed ones that the user asked for."""
 
     network: str
     port: str | None = None
     v4: str | None = None
     v6: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes it this one among the pod's: the given port, else the network, on which a pod has one port of ours at most."""
+        return self.port or self.network
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +101,15 @@ class ContainerSpec:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
-    """What the user described. ``init_containers`` run to their end, in order, before ``containers``."""
+    """What the user described. ``init_containers`` run to their end, in order, before ``containers``.
+
+    ``network_driver`` says whose ``networks`` are: the engine's own bridge, or Neutron's. ``security_groups`` are uuids.
+    """
 
     containers: tuple[ContainerSpec, ...]
     init_containers: tuple[ContainerSpec, ...] = ()
     hostname: str | None = None
+    network_driver: Literal["bridge", "neutron"] = "bridge"
     networks: tuple[NetworkWish, ...] = ()
     security_groups: tuple[str, ...] = ()
     auto_remove: bool = False
@@ -134,13 +146,63 @@ class RegistryLogin:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeGrant:
-    """A volume record the host may mount: ``name`` is the engine's name for it, unique on the host."""
+    """A volume the host may mount: ``name`` is the engine's name for a local one, unique on the host.
+
+    Of a volume of Cinder ``connection`` is the JSON of the attachment's connection information, with its driver's secrets in it; the host
+    makes a file system of type ``filesystem`` on it if it is blank. Such a volume outlives the pod on its host.
+    """
 
     uuid: str
     name: str
     driver: str = "local"
     size_gib: int | None = None
     auto_remove: bool = False
+    read_only: bool = False
+    filesystem: str = "ext4"
+    connection: str | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FixedIp:
+    """One address of a port with what its subnet says; ``routes`` are pairs of destination and next hop."""
+
+    addr: str
+    prefix_length: int
+    version: Literal[4, 6] = 4
+    subnet: str = ""
+    gateway: str | None = None
+    routes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plug:
+    """One port that the host plugs into the pod's network namespace before a process starts there. The first plug's gateway is the default route.
+
+    ``vif_type``, ``bridge`` and ``datapath_type`` are of the port's binding, for os-vif. ``given`` ports are the user's own and outlive the pod.
+    """
+
+    port: str
+    network: str
+    mac: str
+    mtu: int
+    fixed_ips: tuple[FixedIp, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    vif_type: str = "ovs"
+    bridge: str = "br-int"
+    datapath_type: str = ""
+    given: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImageGrant:
+    """An image of Glance that the host may fetch from the controller; ``checksum`` is the hex digest of its data by ``algorithm``."""
+
+    uuid: str
+    algorithm: str
+    checksum: str
+    size_bytes: int
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +212,7 @@ class Assignment:
     ``generation`` counts every wish; ``run`` counts the starts asked for, ``build`` the creations asked for: a host starts
     only if ``run`` is ahead of the last run it started, and makes the containers anew only if ``build`` is.
     ``digests`` maps an image as named to the digest it was resolved to at the first create, so that it stays the same image.
+    ``plugs`` are in the order in which they become eth0, eth1 and so on; ``images`` maps the name of an image of driver ``glance`` to its grant.
     """
 
     uuid: str
@@ -168,6 +231,8 @@ class Assignment:
     digests: dict[str, str] = dataclasses.field(default_factory=dict)
     registries: dict[str, RegistryLogin] = dataclasses.field(default_factory=dict)
     volumes: tuple[VolumeGrant, ...] = ()
+    plugs: tuple[Plug, ...] = ()
+    images: dict[str, ImageGrant] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +333,7 @@ class HostFacts:
     """A host's inventory, as its agent found it.
 
     ``abilities`` are names of the engine's optional protocols, ``cannot_limit`` of fields of ``ContainerSpec`` that do not hold there.
+    ``connector`` is the JSON of what the host's os-brick tells Cinder of itself, empty on a host that cannot attach volumes.
     """
 
     hostname: str
@@ -289,3 +355,4 @@ class HostFacts:
     abilities: tuple[str, ...] = ()
     disk_quota_supported: bool = False
     cannot_limit: tuple[str, ...] = ()
+    connector: str = ""

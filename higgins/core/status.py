@@ -137,9 +137,11 @@ def derive(pod: Wished) -> Shown:
 
 
 def _reason(pod: Wished) -> str | None:
-    """The host's own reason; but what is said where its placing is (no host yet, a silent one) explains a wish that waits better."""
+    """The host's own reason; but what is said where the wish waits (for a host, a silent one, the cloud) explains it better."""
     if pod.schedule_reason and pod.observed_generation < pod.generation:
         return pod.schedule_reason
+    if pod.provision_reason and pod.provision_generation < pod.generation:
+        return pod.provision_reason
     return pod.reason or None
 
 

@@ -1,32 +1,70 @@
-"""The kinds of outside things: what a pod wants of each, how it is made and taken back. A new kind is a class here and a line in cmd."""
+"""The kinds of outside things: what a pod wants of each, how it is made and taken back. A new kind is a class and a line in cmd."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from higgins.core import errors
 from higgins.provision.plan import Want
+from higgins.store.hosts import Host
+from higgins.store.loops.ledger import Entry
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Database
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One thing to make or to take back. ``external_id`` is ``None`` when making it was never confirmed.
+
+    ``entries`` is all that the pod's ledger holds, with what earlier stages have just made. ``host`` is ``None`` for a pod that never had one.
+    """
+
+    pod: Pod
+    key: str
+    shape: str = ""
+    external_id: str | None = None
+    entries: tuple[Entry, ...] = ()
+    host: Host | None = None
+
+    def made(self, kind: str, key: str) -> str:
+        """What the outside calls another thing of the pod; ``Conflict`` (so it is tried again) while that is not there."""
+        for entry in self.entries:
+            if entry.kind == kind and entry.key == key and entry.external_id is not None:
+                return entry.external_id
+        raise errors.Conflict(f"The {kind} {key} is not there yet.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of making: the outside's name for it, and what the pod's host is told (JSON), openly and sealed."""
+
+    external_id: str
+    data: str | None = None
+    secret: bytes | None = dataclasses.field(default=None, repr=False)
+
+
 class Kind(Protocol):
-    """One kind of outside thing. All three calls are safe to repeat, whatever a crash left half done."""
+    """One kind of outside thing. All calls are safe to repeat, whatever a crash left half done, and come from several threads.
+
+    ``stage`` orders kinds: things of one stage are made side by side, those of a higher one after them (and are taken back before them).
+    """
 
     name: str
+    stage: int
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """What a pod with a host wants of this kind. Decides from the pod alone; asks nobody."""
         ...
 
-    def make(self, pod: Pod, key: str) -> str:
-        """Make one thing and give what the outside calls it; ``retryable`` errors are tried again, others fail the pod's wish."""
+    def make(self, task: Task) -> Made:
+        """Make one thing, or change it to the shape wanted; ``retryable`` errors and ``Conflict`` are tried again, others fail the pod's wish."""
         ...
 
-    def take_back(self, pod: Pod, key: str, external_id: str | None) -> None:
-        """Take one thing back; nothing happens when it is not there. ``external_id`` is ``None`` when making it was never confirmed."""
+    def take_back(self, task: Task) -> None:
+        """Take one thing back; nothing happens when it is not there."""
         ...
 
 
@@ -37,6 +75,7 @@ class Volumes:
     """
 
     name = "volume"
+    stage = 0
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -46,22 +85,22 @@ class Volumes:
         for uuid in volumes.mounted_by(pod.spec):
             yield Want(kind=self.name, key=uuid, why="a container of the pod mounts it")
 
-    def make(self, pod: Pod, key: str) -> str:
+    def make(self, task: Task) -> Made:
         """Bind the record to the pod's host; ``Invalid`` when its data is on another one."""
-        if pod.host_id is None:
+        if task.pod.host_id is None:
             raise errors.Conflict("The pod has no host yet.")
         with self._db.write() as tx:
-            if not volumes.bind(tx, key, pod.host_id):
+            if not volumes.bind(tx, task.key, task.pod.host_id):
                 raise errors.Invalid(
-                    f"The volume {key} is not on the host of this container, or was deleted. Create the container anew."
+                    f"The volume {task.key} is not on the host of this container, or was deleted. Create the container anew."
                 )
-        return key
+        return Made(external_id=task.key)
 
-    def take_back(self, pod: Pod, key: str, external_id: str | None) -> None:  # noqa: D102 - see Kind
+    def take_back(self, task: Task) -> None:  # noqa: D102 - see Kind
         with self._db.write() as tx:
-            found = volumes.of(tx, (key,)).get(key)
-            if found is not None and found.pod_uuid == pod.uuid:
-                volumes.delete(tx, key)
+            found = volumes.of(tx, (task.key,)).get(task.key)
+            if found is not None and found.pod_uuid == task.pod.uuid:
+                volumes.delete(tx, task.key)
 
 
 def by_name(kinds: Sequence[Kind]) -> dict[str, Kind]:

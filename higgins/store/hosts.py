@@ -9,6 +9,7 @@ import builtins
 import dataclasses
 import datetime
 import uuid as uuids
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -91,6 +92,13 @@ def by_id(tx: Transaction, host_id: int) -> Host:
     if row is None:
         raise errors.NotFound("The host could not be found.", code="host-not-found")
     return _host(row)
+
+
+def by_ids(tx: Transaction, host_ids: Collection[int]) -> dict[int | None, Host]:
+    """The hosts of these row ids, by id; one that is no more is left out."""
+    if not host_ids:
+        return {}
+    return {host.id: host for host in (_host(row) for row in tx.rows(_SELECT.where(hosts.c.id.in_(sorted(host_ids)))))}
 
 
 def list(tx: Transaction, page: pages.Page = pages.EVERYTHING) -> builtins.list[Host]:  # noqa: A001 - hosts.list

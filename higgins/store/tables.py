@@ -273,10 +273,18 @@ ledger = sa.Table(
     sa.Column("key", sa.String(255), nullable=False),  # what makes it this one: a network's or volume's uuid
     sa.Column("host_id", Id),
     sa.Column("external_id", sa.String(255)),  # null until the outside answered
-    sa.Column("data", Json),
+    sa.Column(
+        "shape", sa.String(64), nullable=False, server_default=""
+    ),  # how it was asked for; another one is asked for again
+    sa.Column("data", Json),  # what the host is told of it
+    sa.Column("sealed", Sealed),  # and what nobody else may read
+    sa.Column(
+        "released_at", sa.BigInteger
+    ),  # the pod's generation that wants it no more: taken back once the host has left it
     sa.Column("asked_at", Time, nullable=False),
     sa.Column("made_at", Time),
     sa.UniqueConstraint("pod_uuid", "kind", "key"),
+    sa.Index("ix_ledger_released_at", "released_at"),
 )
 
 installation = sa.Table(

@@ -60,7 +60,7 @@ def step(rows: Rows, pod: str, key: str, verb: str) -> model.StepEvent:
 def test_wishes_go_on_and_history_stays_in_order(db: Database, clock: Clock, rows: Rows, sealer: Sealer) -> None:
     host_id = rows.host()
     scheduler = Scheduler(db, hints.LocalHints(), interval_s=60)
-    provisioner = Provisioner(db, hints.LocalHints(), [Volumes(db)], interval_s=60)
+    provisioner = Provisioner(db, hints.LocalHints(), [Volumes(db)], sealer, interval_s=60)
     desk = Desk(db, sealer)
     old, kept = rows.pod("old"), rows.pod("kept")
     scheduler.run_once()

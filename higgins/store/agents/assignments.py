@@ -6,13 +6,15 @@ Only what provisioning has dealt with is handed out, so that a host never sees a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import msgspec
 import sqlalchemy as sa
 
 from higgins.core import model
 from higgins.core.phase import Desired
 from higgins.store import pods
+from higgins.store.loops import ledger
 from higgins.store.pods import Pod
 from higgins.store.records import images, registries, volumes
 from higgins.store.seal import Sealer
@@ -35,6 +37,9 @@ class HostAssignments:
     images: tuple[model.ImageWish, ...] = ()
     held: tuple[str, ...] = ()
 
+
+PORT, ATTACHMENT, IMAGE = "port", "attachment", "image"
+"""The kinds of the ledger's entries of which hosts are told: as ``model.Plug``, ``model.VolumeGrant`` (sealed) and ``model.ImageGrant``."""
 
 _SINCE: sa.BindParameter[int] = sa.bindparam("since")
 _NEW_IMAGES = (
@@ -82,12 +87,48 @@ def _assignments(tx: Transaction, ready: list[Pod], sealer: Sealer) -> tuple[mod
     wanted = {uuid for pod in ready for uuid in _registries(pod.spec)}
     logins = registries.logins(tx, sorted(wanted), sealer) if wanted else {}
     mounted = volumes.of(tx, {uuid for pod in ready for uuid in volumes.mounted_by(pod.spec)})
-    return tuple(_assignment(pod, sealer, logins, mounted) for pod in ready)
+    clouded = [pod.uuid for pod in ready if _of_cloud(pod.spec)]
+    entries = ledger.of(tx, clouded) if clouded else {}
+    return tuple(_assignment(pod, sealer, logins, mounted, _grants(entries.get(pod.uuid, ()), sealer)) for pod in ready)
+
+
+def _of_cloud(spec: model.PodSpec) -> bool:
+    """Whether provisioning has things for the pod of which the host must be told."""
+    every = (*spec.init_containers, *spec.containers)
+    if spec.network_driver != "bridge" or any(one.image_driver == "glance" for one in every):
+        return True
+    return any(mount.driver != "local" for one in every for mount in one.mounts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Grants:
+    """What the ledger has of one pod for its host; plugs by the key of their network wish, images by the name in the spec."""
+
+    plugs: Mapping[str, model.Plug] = dataclasses.field(default_factory=dict)
+    volumes: tuple[model.VolumeGrant, ...] = ()
+    images: Mapping[str, model.ImageGrant] = dataclasses.field(default_factory=dict)
+
+
+def _grants(entries: Iterable[ledger.Entry], sealer: Sealer) -> _Grants:
+    wanted = [entry for entry in entries if entry.made_at is not None and entry.released_at is None]
+    data = {kind: [(one.key, one.data) for one in wanted if one.kind == kind and one.data] for kind in (PORT, IMAGE)}
+    secrets = [ledger.secret(one, sealer) for one in wanted if one.kind == ATTACHMENT]
+    images = [msgspec.json.decode(text, type=model.ImageGrant) for _, text in data[IMAGE]]
+    return _Grants(
+        plugs={key: msgspec.json.decode(text, type=model.Plug) for key, text in data[PORT]},
+        volumes=tuple(msgspec.json.decode(text, type=model.VolumeGrant) for text in secrets if text is not None),
+        images={grant.name: grant for grant in images},
+    )
 
 
 def _assignment(
-    pod: Pod, sealer: Sealer, logins: dict[str, model.RegistryLogin], mounted: dict[str, volumes.Volume]
+    pod: Pod,
+    sealer: Sealer,
+    logins: dict[str, model.RegistryLogin],
+    mounted: dict[str, volumes.Volume],
+    grants: _Grants,
 ) -> model.Assignment:
+    local = tuple(mounted[uuid].grant() for uuid in volumes.mounted_by(pod.spec) if uuid in mounted)
     return model.Assignment(
         uuid=pod.uuid,
         project_id=pod.project_id,
@@ -104,7 +145,9 @@ def _assignment(
         stop_signal=pod.stop_signal,
         digests=_digests(pod),
         registries={uuid: logins[uuid] for uuid in _registries(pod.spec) if uuid in logins},
-        volumes=tuple(mounted[uuid].grant() for uuid in volumes.mounted_by(pod.spec) if uuid in mounted),
+        volumes=local + grants.volumes,
+        plugs=tuple(grants.plugs[wish.key] for wish in pod.spec.networks if wish.key in grants.plugs),
+        images=dict(grants.images),
     )
 
 

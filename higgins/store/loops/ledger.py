@@ -5,18 +5,22 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-import msgspec
 import sqlalchemy as sa
 
-from higgins.store.session import Transaction
+from higgins.store.seal import Sealer
+from higgins.store.session import Row, Transaction
 from higgins.store.tables import ledger
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """One row, typed. ``external_id`` and ``made_at`` are ``None`` until the outside has answered."""
+    """One row, typed. ``external_id`` and ``made_at`` are ``None`` until the outside has answered.
+
+    ``data`` and ``sealed`` are what the host is told of the thing, ``sealed`` readable with ``secret``. ``released_at`` is the pod's generation
+    that wants it no more, ``None`` while it is wanted.
+    """
 
     id: int
     pod_uuid: str
@@ -24,36 +28,76 @@ class Entry:
     key: str
     host_id: int | None
     external_id: str | None
+    shape: str
     data: str | None
+    sealed: bytes | None = dataclasses.field(repr=False)
+    released_at: int | None
     asked_at: datetime.datetime
     made_at: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A thing that is about to be asked for."""
+
+    kind: str
+    key: str
+    shape: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A thing that is there: what the outside calls it, and what the host is told of it, openly and sealed."""
+
+    kind: str
+    key: str
+    shape: str
+    external_id: str
+    data: str | None = None
+    secret: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 _SELECT = sa.select(*(ledger.c[field.name] for field in dataclasses.fields(Entry)))
 
 
-def ask(
-    tx: Transaction, pod_uuid: str, kind: str, key: str, *, host_id: int | None, data: dict[str, str] | None = None
-) -> None:
-    """Note that a thing is about to be asked for; nothing happens when it is noted already."""
-    this = (ledger.c.pod_uuid == pod_uuid, ledger.c.kind == kind, ledger.c.key == key)
-    if tx.scalar(sa.select(ledger.c.id).where(*this)) is not None:
-        return
-    values = {"pod_uuid": pod_uuid, "kind": kind, "key": key, "host_id": host_id, "asked_at": tx.now}
-    text = None if data is None else msgspec.json.encode(data).decode()
-    tx.change(ledger.insert().values(data=text, **values))
+def ask(tx: Transaction, pod_uuid: str, things: Iterable[Asked], *, host_id: int | None) -> None:
+    """Note that these are about to be asked for; one that is noted already only counts as not confirmed, and as wanted, again."""
+    known = {
+        (row[0], row[1]) for row in tx.rows(sa.select(ledger.c.kind, ledger.c.key).where(ledger.c.pod_uuid == pod_uuid))
+    }
+    new = []
+    for thing in things:
+        if (thing.kind, thing.key) in known:
+            again = ledger.update().where(*_this(pod_uuid, thing.kind, thing.key))
+            tx.change(again.values(made_at=None, released_at=None, host_id=host_id))
+        else:
+            row = {"pod_uuid": pod_uuid, "kind": thing.kind, "key": thing.key, "shape": thing.shape}
+            new.append(row | {"host_id": host_id, "asked_at": tx.now})
+    if new:
+        tx.change_many(ledger.insert(), new)
 
 
-def made(tx: Transaction, pod_uuid: str, kind: str, key: str, external_id: str) -> None:
-    """Note that the thing is there and what the outside calls it."""
-    this = (ledger.c.pod_uuid == pod_uuid, ledger.c.kind == kind, ledger.c.key == key)
-    tx.change(ledger.update().where(*this).values(external_id=external_id, made_at=tx.now))
+def made(tx: Transaction, pod_uuid: str, things: Iterable[Answered], sealer: Sealer) -> None:
+    """Note that these are there, and how."""
+    for thing in things:
+        sealed = None if thing.secret is None else sealer.seal(thing.secret, _context(pod_uuid, thing.kind, thing.key))
+        tx.change(
+            ledger.update()
+            .where(*_this(pod_uuid, thing.kind, thing.key))
+            .values(external_id=thing.external_id, shape=thing.shape, data=thing.data, sealed=sealed, made_at=tx.now)
+        )
 
 
-def strike(tx: Transaction, pod_uuid: str, kind: str, key: str) -> None:
-    """Note that the thing is gone; nothing happens when it was struck already."""
-    this = (ledger.c.pod_uuid == pod_uuid, ledger.c.kind == kind, ledger.c.key == key)
-    tx.change(ledger.delete().where(*this))
+def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], generation: int) -> None:
+    """Note that from this generation of the pod on these (kind and key) are wanted no more."""
+    for kind, key in things:
+        tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(released_at=generation))
+
+
+def strike(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]]) -> None:
+    """Note that these (kind and key) are gone; nothing happens to what was struck already."""
+    for kind, key in things:
+        tx.change(ledger.delete().where(*_this(pod_uuid, kind, key)))
 
 
 def of(tx: Transaction, pod_uuids: Collection[str]) -> dict[str, builtins.list[Entry]]:
@@ -61,6 +105,30 @@ def of(tx: Transaction, pod_uuids: Collection[str]) -> dict[str, builtins.list[E
     found: dict[str, builtins.list[Entry]] = {}
     if pod_uuids:
         for row in tx.rows(_SELECT.where(ledger.c.pod_uuid.in_(sorted(pod_uuids))).order_by(ledger.c.id)):
-            entry = Entry(*row)
+            entry = _entry(row)
             found.setdefault(entry.pod_uuid, []).append(entry)
     return found
+
+
+def every(tx: Transaction, kinds: Collection[str]) -> builtins.list[Entry]:
+    """All entries of these kinds, of all pods, for an audit."""
+    return [_entry(row) for row in tx.rows(_SELECT.where(ledger.c.kind.in_(sorted(kinds))).order_by(ledger.c.id))]
+
+
+def secret(entry: Entry, sealer: Sealer) -> bytes | None:
+    """What the entry holds sealed."""
+    if entry.sealed is None:
+        return None
+    return sealer.open(entry.sealed, _context(entry.pod_uuid, entry.kind, entry.key))
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(*row)
+
+
+def _this(pod_uuid: str, kind: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (ledger.c.pod_uuid == pod_uuid, ledger.c.kind == kind, ledger.c.key == key)
+
+
+def _context(pod_uuid: str, kind: str, key: str) -> str:
+    return f"ledger {pod_uuid} {kind} {key}"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from higgins.core.phase import Desired, Phase
-from higgins.store import actions, claims, pods, quotas
+from higgins.store import actions, claims, pods
+from higgins.store.loops import removal
 from higgins.store.pods import Pod
-from higgins.store.records import volumes
 from higgins.store.session import Overtaken, Row, Transaction
 from higgins.store.tables import hosts, ledger
 from higgins.store.tables import pods as table
@@ -22,16 +22,16 @@ from higgins.store.tables import pods as table
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Standing:
-    """A pod, and whether its ledger has entries."""
+    """A pod, whether its ledger has entries, and whether the pod is over."""
 
     pod: Pod
     has_outside: bool
+    is_over: bool = False
 
 
 _GONE = sa.text("pods.phase = 'gone'")  # a literal, so that the partial index is used
 _BEHIND = sa.text("pods.provision_generation < pods.generation")
-_HAS_OUTSIDE = sa.exists().where(ledger.c.pod_uuid == table.c.uuid)
-_STANDING = pods.SELECT.add_columns(_HAS_OUTSIDE.label("has_outside")).limit(sa.bindparam("most"))
+_STANDING = pods.SELECT.add_columns(removal.HAS_OUTSIDE.label("has_outside")).limit(sa.bindparam("most"))
 # Not sorted: to sort by id SQLite reads the whole table instead of the partial index.
 _DUE = _STANDING.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value)
 _NEVER_PLACED = sa.and_(table.c.host_id.is_(None), table.c.desired == Desired.DELETED.value)
@@ -43,6 +43,12 @@ _REMOVED = sa.and_(
     ),
 )
 _OVER = _STANDING.where(sa.or_(_NEVER_PLACED, _REMOVED)).order_by(table.c.id)
+_RELEASED = sa.exists().where(ledger.c.pod_uuid == table.c.uuid, ledger.c.released_at <= table.c.observed_generation)
+_LEFT = _STANDING.where(
+    table.c.uuid.in_(sa.select(ledger.c.pod_uuid).where(ledger.c.released_at.is_not(None))),
+    _RELEASED,
+    table.c.desired != Desired.DELETED.value,
+)
 _DONE = (
     table.update()
     .where(table.c.id == sa.bindparam("of_pod"), table.c.generation == sa.bindparam("of_generation"))
@@ -58,11 +64,16 @@ def due(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
 def over(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
     """Pods whose row may go once the outside is taken back: deleted before they had a host, or gone from their host."""
     rows = tx.rows(_OVER, {"most": most})
-    return [_standing(row) for row in rows]
+    return [_standing(row, is_over=True) for row in rows]
 
 
-def _standing(row: Row) -> Standing:
-    return Standing(pods.from_row(row[:-1]), bool(row[-1]))
+def left(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
+    """Pods that live on and whose host has left something that they want no more."""
+    return [_standing(row) for row in tx.rows(_LEFT, {"most": most})]
+
+
+def _standing(row: Row, *, is_over: bool = False) -> Standing:
+    return Standing(pods.from_row(row[:-1]), bool(row[-1]), is_over)
 
 
 def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
@@ -71,6 +82,12 @@ def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
     tx.change(hosts.update().where(hosts.c.id.in_(sorted(host_ids))).values(version=hosts.c.version + 1))
     tx.change_many(_DONE, [{"of_pod": pod.id, "of_generation": pod.generation} for pod in provisioned])
     return host_ids
+
+
+def wait(tx: Transaction, pod: Pod, reason: str) -> None:
+    """Say what a pod waits for that is tried again."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
+    tx.change(table.update().where(*this).values(provision_reason=reason))
 
 
 def failed(tx: Transaction, pod: Pod, reason: str) -> None:
@@ -86,15 +103,11 @@ def remove(tx: Transaction, pod: Pod) -> None:
 
     ``Overtaken`` when the pod was changed meanwhile, or its ledger is not empty: then nothing was changed.
     """
-    sizes = {size: getattr(pod, size) for size in claims.SIZES}
-    quotas.give_back(tx, pod.project_id, containers=quotas.containers_of(pod), **sizes)
-    if pod.host_id is not None:
-        claims.give_back(tx, pod.host_id, sizes, pods=1)
     same_host = table.c.host_id.is_(None) if pod.host_id is None else table.c.host_id == pod.host_id
     over_now = table.c.phase == Phase.GONE.value if pod.host_id is not None else _NEVER_PLACED
-    guard = (table.c.id == pod.id, table.c.generation == pod.generation, same_host, over_now, sa.not_(_HAS_OUTSIDE))
-    if tx.change(table.delete().where(*guard)) != 1:
+    guard = (table.c.id == pod.id, table.c.generation == pod.generation, same_host, over_now)
+    removed = removal.rows(tx, *guard, observed={pod.uuid: pod.observed_generation})
+    if not removed:
         raise Overtaken("The pod was changed while its row was taken away.")
-    if volumes.mounted_by(pod.spec):
-        volumes.delete_of(tx, pod.uuid)  # of a pod that never had a host nothing was made, so nothing was taken back
-    actions.finish_gone(tx, pod.uuid, pod.observed_generation)
+    if pod.host_id is not None:
+        claims.give_back(tx, pod.host_id, removal.claim_of(removed), pods=1)

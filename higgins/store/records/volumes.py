@@ -113,6 +113,7 @@ def delete_of(tx: Transaction, pod_uuid: str) -> None:
 
 
 def mounted_by(spec: model.PodSpec) -> tuple[str, ...]:
-    """The uuids of the volumes that a pod mounts, each once."""
+    """The uuids of the local volumes that a pod mounts, each once."""
     every = (*spec.init_containers, *spec.containers)
-    return tuple(dict.fromkeys(mount.volume for one in every for mount in one.mounts if mount.volume is not None))
+    local = (mount for one in every for mount in one.mounts if mount.driver == "local")
+    return tuple(dict.fromkeys(mount.volume for mount in local if mount.volume is not None))

@@ -16,6 +16,7 @@ from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
 from higgins.store.agents import assignments
 from higgins.store.records import volumes
+from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
@@ -43,7 +44,7 @@ class Killer:
 
 def passes(db: Database) -> None:
     local = hints.LocalHints()
-    provisioner = Provisioner(db, local, [Volumes(db)])
+    provisioner = Provisioner(db, local, [Volumes(db)], Sealer(bytes(range(32))))
     Scheduler(db, local).run_once()
     provisioner.make_once()
     provisioner.take_back_once()

@@ -11,13 +11,14 @@ from store_rows import EVERYBODY, Rows, status
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.housekeeping import Housekeeper
-from higgins.provision.kinds import Kind, Volumes
+from higgins.provision.kinds import Kind, Made, Task, Volumes
 from higgins.provision.loop import Provisioner
 from higgins.provision.plan import Want
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
 from higgins.store.loops import ledger
 from higgins.store.records import volumes
+from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
@@ -25,34 +26,49 @@ from higgins.wire import hints
 
 @dataclasses.dataclass
 class Outside:
-    """A kind of thing of which every pod wants one; raises what a test puts into ``fault``, before or after it has done what it was asked."""
+    """A kind of thing of which every pod wants one, or those in ``keys``; raises what a test puts into ``fault``, before or after it has done
+    what it was asked, for all pods or the ``faulty`` one. ``told`` holds every call in order.
+    """
 
     name: str = "port"
+    stage: int = 1
     fault: Exception | None = None
     fault_after: bool = False
+    faulty: str | None = None
+    keys: tuple[str, ...] | None = None
+    shape: str = ""
     there: set[str] = dataclasses.field(default_factory=set)
+    told: list[str] = dataclasses.field(default_factory=list)
+    seen: list[Task] = dataclasses.field(default_factory=list)
 
     def wanted_by(self, pod: pods.Pod) -> Iterable[Want]:
-        yield Want(kind=self.name, key=pod.uuid, why="the pod is on a network")
+        for key in (pod.uuid,) if self.keys is None else self.keys:
+            yield Want(kind=self.name, key=key, why="the pod is on a network", shape=self.shape)
 
-    def make(self, pod: pods.Pod, key: str) -> str:
-        self._fail(late=False)
-        self.there.add(key)
-        self._fail(late=True)
-        return f"port of {key}"
+    def make(self, task: Task) -> Made:
+        self.seen.append(task)
+        self.told.append(f"make {self.name} {task.key}")
+        self._fail(task, late=False)
+        self.there.add(task.key)
+        self._fail(task, late=True)
+        return Made(external_id=f"port of {task.key}", data='"open"', secret=b"hidden")
 
-    def take_back(self, pod: pods.Pod, key: str, external_id: str | None) -> None:
-        self._fail(late=False)
-        self.there.discard(key)
-        self._fail(late=True)
+    def take_back(self, task: Task) -> None:
+        self.told.append(f"take back {self.name} {task.key}")
+        self._fail(task, late=False)
+        self.there.discard(task.key)
+        self._fail(task, late=True)
 
-    def _fail(self, *, late: bool) -> None:
-        if self.fault is not None and late == self.fault_after:
+    def _fail(self, task: Task, *, late: bool) -> None:
+        if self.fault is not None and late == self.fault_after and self.faulty in (None, task.pod.uuid):
             raise self.fault
 
 
-def provisioner(db: Database, *kinds: Kind) -> Provisioner:
-    return Provisioner(db, hints.LocalHints(), [Volumes(db), *kinds])
+SEALER = Sealer(bytes(range(32)))
+
+
+def provisioner(db: Database, *kinds: Kind, at_once: int = 0) -> Provisioner:
+    return Provisioner(db, hints.LocalHints(), [Volumes(db), *kinds], SEALER, at_once=at_once)
 
 
 def placed(rows: Rows, name: str = "web", **changes: object) -> pods.Pod:
@@ -107,12 +123,12 @@ def test_an_outside_that_fails_for_now_is_asked_again(db: Database, rows: Rows, 
 def test_one_that_fails_is_put_off_and_others_go_on(db: Database, rows: Rows) -> None:
     rows.host()
     first = placed(rows, "first")
-    outside = Outside(fault=errors.Unavailable("not now"))
+    outside = Outside(fault=errors.Unavailable("Neutron does not answer."), faulty=first.uuid)
     loop = provisioner(db, outside)
-    loop.make_once()
-    outside.fault = None
+    assert loop.make_once() is not None
     second = placed(rows, "second")
     loop.make_once()
+    assert rows.again(first).provision_reason == "Neutron does not answer."
     assert (rows.again(first).provision_generation, rows.again(second).provision_generation) == (0, 1)
 
 
@@ -140,6 +156,96 @@ def test_a_row_stays_until_the_outside_has_everything_back(db: Database, rows: R
     provisioner(db, outside).take_back_once()
     assert not rows.exists(pod)
     assert (outside.there, rows.usage().containers) == (set(), 0)
+
+
+def test_a_wish_that_the_outside_never_grants_fails_at_its_deadline(db: Database, rows: Rows) -> None:
+    rows.host()
+    pod = placed(rows)
+    outside = Outside(fault=errors.Unavailable("Neutron does not answer."))
+    Provisioner(db, hints.LocalHints(), [outside], SEALER, deadline_s=0).make_once()
+    now = rows.again(pod)
+    assert (now.provision_generation, now.provision_reason) == (1, "Neutron does not answer.")
+    assert [action.reason for action in rows.actions(pod)] == ["Neutron does not answer."]
+
+
+def test_stages_come_one_after_another_and_go_the_other_way(db: Database, rows: Rows) -> None:
+    rows.host()
+    pod = placed(rows)
+    told: list[str] = []
+    ports, groups = Outside(keys=("a", "b"), told=told), Outside(name="group", stage=0, keys=("g",), told=told)
+    loop = provisioner(db, ports, groups)
+    loop.make_once()
+    assert (told[0], sorted(told[1:])) == ("make group g", ["make port a", "make port b"])
+    assert {task.made("group", "g") for task in ports.seen} == {"port of g"}
+    assert {task.host.hostname for task in ports.seen if task.host is not None} == {"host1"}
+    with pytest.raises(errors.Conflict):
+        ports.seen[0].made("group", "other")
+    assert all(ledger.secret(entry, SEALER) == b"hidden" for entry in entries(rows, pod))
+    assert all(b"hidden" not in (entry.sealed or b"") for entry in entries(rows, pod))
+    told.clear()
+    gone(rows, pod)
+    loop.take_back_once()
+    assert (sorted(told[:2]), told[2:]) == (["take back port a", "take back port b"], ["take back group g"])
+    assert not rows.exists(pod)
+
+
+def test_what_neighbours_made_is_kept_when_one_fails(db: Database, rows: Rows) -> None:
+    rows.host()
+    pod = placed(rows)
+    ports, fails = Outside(), Outside(name="volume2", fault=errors.Unavailable("Cinder does not answer."))
+    provisioner(db, ports, fails).make_once()
+    assert {entry.kind: entry.made_at is not None for entry in entries(rows, pod)} == {"port": True, "volume2": False}
+    fails.fault = None
+    provisioner(db, ports, fails).make_once()
+    assert (len(ports.seen), len(fails.seen), rows.again(pod).provision_generation) == (1, 2, 1)
+
+
+def test_a_thing_in_another_shape_is_asked_for_again(db: Database, rows: Rows) -> None:
+    rows.host()
+    pod = placed(rows)
+    outside = Outside(shape="one group")
+    loop = provisioner(db, outside)
+    loop.make_once()
+    rows.wish(pod, Wish.UPDATE)
+    loop.make_once()
+    assert len(outside.seen) == 1
+    outside.shape = "two groups"
+    rows.wish(rows.again(pod), Wish.UPDATE)
+    loop.make_once()
+    assert [(task.shape, task.external_id) for task in outside.seen[1:]] == [("two groups", f"port of {pod.uuid}")]
+    assert [entry.shape for entry in entries(rows, pod)] == ["two groups"]
+
+
+def test_what_a_living_pod_needs_no_more_is_taken_back_once_its_host_has_left_it(db: Database, rows: Rows) -> None:
+    host_id = rows.host()
+    pod = placed(rows)
+    outside = Outside(keys=("a", "b"))
+    loop = provisioner(db, outside)
+    loop.make_once()
+    rows.report(host_id, 1, (pod, status(Phase.RUNNING, 1)))
+    outside.keys = ("b",)
+    rows.wish(rows.again(pod), Wish.UPDATE)
+    loop.make_once()
+    loop.take_back_once()
+    assert (outside.there, rows.again(pod).provision_generation) == ({"a", "b"}, 2)
+    rows.report(host_id, 2, (pod, status(Phase.RUNNING, 2)))
+    loop.take_back_once()
+    assert (outside.there, [entry.key for entry in entries(rows, pod)]) == ({"b"}, ["b"])
+    assert rows.exists(pod)
+
+
+def test_many_pods_are_made_side_by_side_and_none_twice(db: Database, rows: Rows) -> None:
+    rows.host()
+    made = [placed(rows, f"pod-{number}") for number in range(5)]
+    outside = Outside()
+    loop = provisioner(db, outside, at_once=3)
+    for _ in range(3):
+        loop.make_once()
+    loop.stop()
+    rest = [pod for pod in made if rows.again(pod).provision_generation == 0]
+    provisioner(db, outside).make_once()
+    assert all(rows.again(pod).provision_generation == 1 for pod in (*made, *rest))
+    assert outside.there == {pod.uuid for pod in made}
 
 
 def test_something_asked_for_and_never_confirmed_is_taken_back_too(db: Database, rows: Rows) -> None:

@@ -39,7 +39,7 @@ class Plane:
         self.hints = hints.LocalHints()
         self.tell = hints.after_wish(self.hints)
         self.scheduler = Scheduler(db, self.hints, interval_s=60)
-        self.provisioner = Provisioner(db, self.hints, [Volumes(db)], interval_s=60)
+        self.provisioner = Provisioner(db, self.hints, [Volumes(db)], sealer, interval_s=60)
         self.server = Server(Desk(db, sealer), self.hints, f"unix:{socket}", sweep_s=60)
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,14 @@ def _structure(url: str) -> dict[str, tuple[str, ...]]:
     with db.read() as tx:
         found = tx.rows(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
     db.close()
-    return {row[0]: tuple(sorted(line.strip(" ,\t") for line in row[1].splitlines())) for row in found}
+    return {row[0]: _parts(row[1]) for row in found}
+
+
+def _parts(sql: str) -> tuple[str, ...]:
+    """What comes before the outer parentheses, and what stands between the commas in them."""
+    head, _, rest = " ".join(sql.split()).partition("(")
+    body, _, _ = rest.rpartition(")")
+    return (head.strip(), *sorted(part.strip() for part in re.split(r",(?![^(]*\))", body)))
 
 
 def test_migrating_an_empty_database_makes_exactly_the_tables(url: str, tmp_path: pathlib.Path) -> None:

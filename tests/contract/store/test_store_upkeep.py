@@ -108,7 +108,7 @@ def test_the_audit_counts_again_and_repairs(rows: Rows) -> None:
             tx.change(sa.text(sql))
         volumes.insert(tx, project_id="project", pod_uuid="gone")
         actions.start(tx, "gone", "project", "user", "req", "stop", 2)
-        ledger.ask(tx, "gone", "port", "net", host_id=host_id)
+        ledger.ask(tx, "gone", [ledger.Asked(kind="port", key="net")], host_id=host_id)
     with rows.db.write() as tx:
         found = audit.findings(tx)
         assert sorted((one.kind, one.repairable) for one in found) == [
@@ -129,12 +129,27 @@ def test_the_audit_names_what_stands_still(rows: Rows) -> None:
     refused = rows.pod("refused")
     with rows.db.write() as tx:
         scheduling.give_up(tx, refused, "No host.")
-        ledger.ask(tx, settled.uuid, "port", "net", host_id=host_id)
+        ledger.ask(tx, settled.uuid, [ledger.Asked(kind="port", key="net")], host_id=host_id)
     with rows.db.read() as tx:
         assert audit.findings(tx, stuck_after_s=3600) == []
         found = audit.findings(tx, stuck_after_s=-1)
-    assert [(one.kind, one.ident) for one in found] == [("stuck", stuck.uuid), ("ledger", settled.uuid)]
+    assert [(one.kind, one.ident) for one in found] == [
+        ("stuck", stuck.uuid), ("action", stuck.uuid), ("ledger", settled.uuid),
+    ]  # fmt: skip
     assert "host1" in found[0].text
+
+
+def test_the_audit_names_an_open_action_of_a_settled_pod(rows: Rows) -> None:
+    host_id = rows.host()
+    pod = _placed(rows, rows.pod("web"), host_id)
+    rows.report(host_id, 1, (pod, status(Phase.RUNNING, 1)))
+    with rows.db.write() as tx:
+        actions.start(tx, pod.uuid, "project", "user", "req-lost", "commit", generation=None)
+    with rows.db.read() as tx:
+        assert audit.findings(tx, stuck_after_s=3600) == []
+        [found] = audit.findings(tx, stuck_after_s=-1)
+    assert (found.kind, found.ident, found.repairable) == ("action", pod.uuid, False)
+    assert "commit (req-lost)" in found.text
 
 
 def test_history_ends_and_what_is_open_stays(rows: Rows) -> None:
@@ -178,7 +193,7 @@ def test_a_row_does_not_go_while_the_ledger_has_something_of_it(rows: Rows) -> N
     host_id = rows.host()
     pod = _placed(rows, rows.pod("web"), host_id)
     with rows.db.write() as tx:
-        ledger.ask(tx, pod.uuid, "port", "net", host_id=host_id)
+        ledger.ask(tx, pod.uuid, [ledger.Asked(kind="port", key="net")], host_id=host_id)
     rows.delete(pod)
     rows.report(host_id, 1, (pod, status(Phase.GONE, 2)))
     before = (rows.usage(), rows.host_row().pods_claimed)
@@ -189,6 +204,6 @@ def test_a_row_does_not_go_while_the_ledger_has_something_of_it(rows: Rows) -> N
         provisioning.remove(tx, over.pod)
     assert (rows.usage(), rows.host_row().pods_claimed) == before
     with rows.db.write() as tx:
-        ledger.strike(tx, pod.uuid, "port", "net")
+        ledger.strike(tx, pod.uuid, [("port", "net")])
         provisioning.remove(tx, over.pod)
     assert not rows.exists(pod)
