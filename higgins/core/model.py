@@ -333,7 +333,8 @@ class HostFacts:
     """A host's inventory, as its agent found it.
 
     ``abilities`` are names of the engine's optional protocols, ``cannot_limit`` of fields of ``ContainerSpec`` that do not hold there.
-    ``network_host`` is what Neutron calls the host (empty: its hostname); ``connector`` is the JSON of what the host's os-brick tells Cinder of itself, empty on a host that cannot attach volumes.
+    ``network_host`` is what Neutron calls the host (empty: its hostname); ``connector`` is the JSON of what the host's os-brick tells
+    Cinder of itself, empty on a host that cannot attach volumes.
     """
 
     hostname: str
