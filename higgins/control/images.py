@@ -70,7 +70,7 @@ class Images:
             )
 
         image = self._means.db.retrying(work)
-        self._means.hint(image.host_id)
+        self._means.hint(image.host_id, straight=True)
         return image
 
     def list(self, caller: Caller, *, page: Page) -> Sequence[Image]:
@@ -95,7 +95,7 @@ class Images:
                 images.unwant(tx, image)
             return image.host_id
 
-        self._means.hint(self._means.db.retrying(work))
+        self._means.hint(self._means.db.retrying(work), straight=True)
 
     def search(
         self, caller: Caller, name: str, *, image_driver: str | None = None, exact_match: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import Protocol
 
 from higgins.control.settings import Settings
 from higgins.policy.enforce import Policy
@@ -11,11 +11,16 @@ from higgins.store import claims, quotas
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 
-Hint = Callable[[int | None], None]
-"""Told after a commit that the wishes of this host (its row's id) changed, or with ``None`` that a pod waits for a host.
 
-Must return at once and never raise; a lost hint costs latency only.
-"""
+class Hint(Protocol):
+    """Must return at once and never raise; a lost hint costs latency only."""
+
+    def __call__(self, host_id: int | None, *, straight: bool = False) -> None:
+        """Told after a commit that the wishes of this host (its row's id) changed, or with ``None`` that a pod waits for a host.
+
+        ``straight`` says that the host deals with it and provisioning has no part in it.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,6 +42,16 @@ class Action:
 
 _SELECT = sa.select(*(actions.c[field.name] for field in dataclasses.fields(Action)))
 _INSERT = actions.insert()
+_DEALT_WITH = sa.or_(actions.c.action == "delete", actions.c.generation <= sa.bindparam("up_to"))
+_FINISH_GONE = (
+    actions.update()
+    .where(actions.c.pod_uuid == sa.bindparam("of_pod"), actions.c.finished_at.is_(None))
+    .values(
+        finished_at=sa.bindparam("now"),
+        message=sa.case((_DEALT_WITH, sa.null()), else_=ERROR),
+        reason=sa.case((_DEALT_WITH, sa.null()), else_="The container was removed before this was done."),
+    )
+)
 _SORTS: dict[str, sa.ColumnElement[Any]] = {
     "id": actions.c.id,
     "uuid": actions.c.request_id,
@@ -81,16 +92,10 @@ def finish_wishes(tx: Transaction, pod_uuid: str, generation: int, *, error: str
     tx.change(actions.update().where(*due).values(**_ended(tx, error)))
 
 
-def finish_gone(tx: Transaction, pod_uuid: str, observed_generation: int) -> None:
-    """End all actions of a pod whose row goes away: its delete and what its host had dealt with as done, the others as failed."""
-    dealt_with = sa.or_(actions.c.action == "delete", actions.c.generation <= observed_generation)
-    why = "The container was removed before this was done."
-    values = {
-        "finished_at": tx.now,
-        "message": sa.case((dealt_with, sa.null()), else_=ERROR),
-        "reason": sa.case((dealt_with, sa.null()), else_=why),
-    }
-    tx.change(actions.update().where(actions.c.pod_uuid == pod_uuid, actions.c.finished_at.is_(None)).values(**values))
+def finish_gone(tx: Transaction, observed: Mapping[str, int]) -> None:
+    """End all actions of pods whose rows go away: deletes and what a host had dealt with, up to this generation, as done; others as failed."""
+    rows = [{"of_pod": uuid, "up_to": generation, "now": tx.now} for uuid, generation in observed.items()]
+    tx.change_many(_FINISH_GONE, rows)
 
 
 def list(  # noqa: A001 - reads as actions.list

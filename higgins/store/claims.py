@@ -62,7 +62,12 @@ def take(
     return tx.change(update.values(pods_claimed=hosts.c.pods_claimed + pods, **moved(more))) == 1
 
 
+def given_back(less: Mapping[str, int], *, pods: int) -> dict[str, Any]:
+    """The columns of ``hosts`` that change when so many pods release this much."""
+    back = moved({size: -amount for size, amount in less.items()})
+    return {"pods_claimed": hosts.c.pods_claimed - pods, **back}
+
+
 def give_back(tx: Transaction, host_id: int, less: Mapping[str, int], *, pods: int) -> None:
     """Release what so many pods had claimed."""
-    back = moved({size: -amount for size, amount in less.items()})
-    tx.change(hosts.update().where(hosts.c.id == host_id).values(pods_claimed=hosts.c.pods_claimed - pods, **back))
+    tx.change(hosts.update().where(hosts.c.id == host_id).values(**given_back(less, pods=pods)))

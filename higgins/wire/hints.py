@@ -145,17 +145,26 @@ class DatagramEar:
                 self._onto.nudge(topic)
 
 
-def after_wish(*hints: Hints) -> Callable[[int | None], None]:
-    """What a use case calls after its commit: with the id of the host whose wishes changed, or ``None`` for a pod without a host."""
+class AfterWish(Protocol):
+    """What a use case calls after its commit."""
 
-    def tell(host_id: int | None) -> None:
+    def __call__(self, host_id: int | None, *, straight: bool = False) -> None:
+        """The wishes of this host changed, or a pod waits for one (``None``); ``straight`` when provisioning has no part in it."""
+        ...
+
+
+def after_wish(*hints: Hints) -> AfterWish:
+    """Tells all of these what a wish concerns."""
+
+    def tell(host_id: int | None, *, straight: bool = False) -> None:
         for one in hints:
-            for topic in _topics(host_id):
+            for topic in _topics(host_id, straight):
                 one.nudge(topic)
 
     return tell
 
 
-def _topics(host_id: int | None) -> Iterable[str]:
-    # A delete goes to the host at once, any other wish of a placed pod through provisioning first.
-    return (SCHEDULE,) if host_id is None else (PROVISION, host_topic(host_id))
+def _topics(host_id: int | None, straight: bool) -> Iterable[str]:
+    if host_id is None:
+        return (SCHEDULE,)
+    return (host_topic(host_id),) if straight else (PROVISION, host_topic(host_id))

@@ -22,7 +22,6 @@ import msgspec
 from aiohttp import web
 
 from higgins.core import errors, model
-from higgins.core.phase import Phase
 from higgins.wire import contract, hints
 from higgins.wire.client import fault_of
 from higgins.wire.waker import Seat, Waker
@@ -50,6 +49,15 @@ class Found(Protocol):
     def held(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
+class Taken(Protocol):
+    """A report that was taken."""
+
+    @property
+    def leaves_gone(self) -> bool:
+        """Whether pods of it are gone whose rows the loops must see to."""
+        ...
+
+
 class Desk(Protocol):
     """Who answers agents. Every call blocks and may come from any thread."""
 
@@ -65,8 +73,8 @@ class Desk(Protocol):
         """What changed after a version."""
         ...
 
-    def report(self, host_id: int, report: contract.Report) -> bool:
-        """Take a report; false when it is not newer than the last one taken."""
+    def report(self, host_id: int, report: contract.Report) -> Taken | None:
+        """Take a report; ``None`` when it is not newer than the last one taken."""
         ...
 
     def versions(self, host_ids: Collection[int]) -> Mapping[int, int]:
@@ -219,9 +227,9 @@ class Server:
         report = msgspec.json.decode(await request.read(), type=contract.Report)
         taken = await self._ask(self._desk.report, request[_HOST_KEY], report)
         self._noted[request[_HOST_KEY]] = time.monotonic()
-        if taken and any(pod.status.phase is Phase.GONE for pod in report.pods):
+        if taken is not None and taken.leaves_gone:
             self._hints.nudge(hints.TAKE_BACK)
-        return _answer(contract.ReportAnswer(taken=taken))
+        return _answer(contract.ReportAnswer(taken=taken is not None))
 
     async def _assignments(self, request: web.Request) -> web.Response:
         since = int(request.query.get("since", "0"))

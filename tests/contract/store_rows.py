@@ -138,7 +138,9 @@ class Rows:
     def delete(self, pod: pods.Pod) -> pods.Pod:
         return self.wish(pod, Wish.DELETE, desired=Desired.DELETED)
 
-    def report(self, host_id: int, number: int, *statuses: tuple[pods.Pod, model.PodStatus], **more: Any) -> bool:
+    def report(
+        self, host_id: int, number: int, *statuses: tuple[pods.Pod, model.PodStatus], **more: Any
+    ) -> reports.Taken | None:
         told = tuple(contract.PodReport(uuid=pod.uuid, status=status) for pod, status in statuses)
         with self.db.write() as tx:
             return reports.take(tx, host_id, contract.Report(number=number, pods=told, **more))

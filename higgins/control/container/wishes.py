@@ -64,7 +64,7 @@ class Wishes:
             return changed
 
         changed = self._means.db.retrying(work)
-        self._means.hint(changed.host_id)
+        self._means.hint(changed.host_id, straight=changed.desired is Desired.DELETED)
         return changed
 
     def simple(

@@ -41,8 +41,8 @@ class Desk:
         with self._db.read() as tx:
             return assignments.of_host(tx, host_id, since, self._sealer)
 
-    def report(self, host_id: int, report: reports.Report) -> bool:
-        """Take a report; false when it is not newer than the last one taken."""
+    def report(self, host_id: int, report: reports.Report) -> reports.Taken | None:
+        """Take a report; ``None`` when it is not newer than the last one taken."""
         if report.number <= 0:
             raise errors.Invalid("Reports are numbered from 1.")
         return self._db.retrying(lambda tx: reports.take(tx, host_id, report), attempts=8, durable=False)

@@ -1,11 +1,13 @@
 """Takes a host's report: in one transaction, once, in order, and only into rows that are that host's.
 
-Writes the agent's columns and no other. Must not know the wire; a report is anything with these fields.
+Writes the agent's columns and no other; of a deleted pod that is gone and has nothing outside it takes the row itself away, see
+``loops.removal``. Must not know the wire; a report is anything with these fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -13,10 +15,11 @@ import sqlalchemy as sa
 
 from higgins.core import model
 from higgins.core.phase import Phase
-from higgins.store import actions
+from higgins.store import actions, claims
 from higgins.store.hosts import facts_columns
+from higgins.store.loops import removal
 from higgins.store.records import events
-from higgins.store.session import Transaction
+from higgins.store.session import Overtaken, Transaction
 from higgins.store.tables import actions as actions_table
 from higgins.store.tables import hosts, images, pods
 
@@ -98,35 +101,49 @@ _IMAGE = (
 )
 
 
-def take(tx: Transaction, host_id: int, report: Report) -> bool:
-    """Whether the report was newer than the last one taken of this host, and has been written.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Taken:
+    """A report was taken; ``leaves_gone`` when pods of it are gone whose rows provisioning must see to."""
+
+    leaves_gone: bool
+
+
+def take(tx: Transaction, host_id: int, report: Report) -> Taken | None:
+    """Write a report, or nothing (``None``) when it is not newer than the last one taken of this host.
 
     Pods, events and images that are not this host's are passed over. Wishes that a pod has observed are finished, with the pod's reason
-    where it failed; those of a pod that is gone are finished with its row.
+    where it failed; those of a pod that is gone are finished with its row. ``Overtaken`` when two reports of a host were taken at once.
     """
-    if not _is_newer(tx, host_id, report):
-        return False
-    own = _write_pods(tx, host_id, report)
+    newest = {pod.uuid: pod.status for pod in report.pods}
+    gone = {uuid: status.observed_generation for uuid, status in newest.items() if status.phase is Phase.GONE}
+    removed = removal.reported_gone(tx, host_id, report.number, gone)
+    if not _is_newer(tx, host_id, report, removed):
+        if removed:
+            raise Overtaken("A newer report of this host was taken at the same moment.")
+        return None
+    over = {one.uuid for one in removed}
+    own = over | _write_pods(tx, host_id, report, {uuid: newest[uuid] for uuid in newest if uuid not in over})
     steps = [step for step in report.events if step.pod in own]
     if steps:
         events.put(tx, steps, host_id=host_id)
     _finish_wishes(tx, report.pods, own)
     _write_images(tx, host_id, report.images)
-    return True
+    return Taken(leaves_gone=not gone.keys() <= over)
 
 
-def _is_newer(tx: Transaction, host_id: int, report: Report) -> bool:
+def _is_newer(tx: Transaction, host_id: int, report: Report, removed: Sequence[removal.Removed]) -> bool:
     values: dict[str, Any] = {"report_number": report.number, "report_count": hosts.c.report_count + 1}
     values |= {"last_seen_at": tx.now, "updated_at": tx.now}
     if report.facts is not None:
         values |= facts_columns(report.facts)
+    if removed:
+        values |= claims.given_back(removal.claim_of(removed), pods=len(removed))
     guard = (hosts.c.id == host_id, hosts.c.report_number < report.number)
     return tx.change(hosts.update().where(*guard).values(**values)) == 1
 
 
-def _write_pods(tx: Transaction, host_id: int, report: Report) -> set[str]:
-    """Writes what is reported of pods; gives the uuids in the report that are this host's."""
-    newest = {pod.uuid: pod.status for pod in report.pods}
+def _write_pods(tx: Transaction, host_id: int, report: Report, newest: Mapping[str, model.PodStatus]) -> set[str]:
+    """Writes what is reported of pods; gives the uuids among them and the report's events that are this host's."""
     rows = [
         {
             "of_pod": uuid,
@@ -141,9 +158,10 @@ def _write_pods(tx: Transaction, host_id: int, report: Report) -> set[str]:
         for uuid, status in newest.items()
     ]
     matched = tx.change_many(_POD, rows)
-    named = set(newest) | {step.pod for step in report.events}
+    over = {pod.uuid for pod in report.pods} - newest.keys()
+    named = newest.keys() | {step.pod for step in report.events} - over
     if not named or (matched == len(newest) == len(named)):
-        return named
+        return set(named)
     query = sa.select(pods.c.uuid).where(pods.c.host_id == host_id, pods.c.uuid.in_(sorted(named)))
     return {row[0] for row in tx.rows(query)}
 

@@ -15,16 +15,8 @@ from falcon import testing
 
 from higgins.api.app import make_app
 from higgins.api.identity.noauth import NoAuth
-from higgins.control.actions import Actions
-from higgins.control.containers import Containers
-from higgins.control.hosts import Hosts, Services, Zones
-from higgins.control.images import Images
-from higgins.control.live import Live
 from higgins.control.means import Means
-from higgins.control.networks import Networks
-from higgins.control.quotas import Quotas
-from higgins.control.registries import Registries
-from higgins.control.service import Control
+from higgins.control.service import build
 from higgins.control.settings import Settings
 from higgins.core import model
 from higgins.core.caller import Scope
@@ -129,24 +121,11 @@ class World:
             db=self.db,
             sealer=self.sealer,
             policy=self.policy,
-            hint=lambda host_id: None,
+            hint=lambda host_id, *, straight=False: None,
             installation=uuid,
             settings=Settings(**settings),
         )
-        live = Live(means, self.agent)
-        self.control = Control(
-            containers=Containers(means, live),
-            actions=Actions(means),
-            images=Images(means),
-            hosts=Hosts(means),
-            services=Services(means),
-            zones=Zones(means),
-            quotas=Quotas(means),
-            registries=Registries(means),
-            networks=Networks(means),
-            live=live,
-            policy=self.policy,
-        )
+        self.control = build(means, self.agent)
         self.numbers = itertools.count(1)
         self.host_id = self._add_host("h1")
         self.app = make_app(self.control, NoAuth())

@@ -112,12 +112,12 @@ class ControlPlane:
             db=self.db,
             sealer=self.sealer,
             policy=Policy(),
-            hint=self.hints.append,
+            hint=lambda host_id, *, straight=False: self.hints.append(host_id),
             installation=installed,
             settings=Settings(**settings),
         )
         self.scheduler = Scheduler(self.db, LocalHints(), first_host_s=0.0, hosts_kept_s=0.0)
-        self.provisioner = Provisioner(self.db, LocalHints(), [Volumes(self.db)])
+        self.provisioner = Provisioner(self.db, LocalHints(), [Volumes(self.db)], self.sealer)
         self.control = build(self.means, self.agent)
         self.numbers = itertools.count(1)
         self.host_id = self.add_host(HOSTNAME)
@@ -157,7 +157,7 @@ class ControlPlane:
         )
         with self.db.write() as tx:
             assert reports.take(tx, now.host_id, report)
-        return self.row(pod.uuid)
+        return now if phase is Phase.GONE else self.row(pod.uuid)
 
     def made(self, who: Caller | None = None, *, phase: Phase = Phase.RUNNING, **fields: object) -> Pod:
         """A container that its host has brought into a phase."""

@@ -28,6 +28,8 @@ def test_a_wish_is_told_to_those_who_deal_with_it() -> None:
     assert topics == [hints.SCHEDULE]
     tell(3)
     assert topics[1:] == [hints.PROVISION, hints.host_topic(3)]
+    tell(3, straight=True)
+    assert topics[3:] == [hints.host_topic(3)]
 
 
 def test_a_datagram_reaches_the_listeners_of_the_other_process(tmp_path: pathlib.Path) -> None:

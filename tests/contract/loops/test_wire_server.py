@@ -17,6 +17,7 @@ from store_rows import Counter, Rows, status, until
 from higgins.core import errors, model
 from higgins.core.phase import Phase
 from higgins.scheduler.loop import Scheduler
+from higgins.store.agents import reports
 from higgins.store.agents.assignments import HostAssignments
 from higgins.store.agents.desk import Desk
 from higgins.store.loops import provisioning
@@ -205,7 +206,13 @@ def test_reports_are_taken_in_order(server: Server, told: hints.LocalHints, rows
     assert topics == []
     assert report(2, Phase.GONE)
     assert topics == [hints.TAKE_BACK]
-    assert wire.hello(hello(rows)).report_number == 2
+    rows.delete(pod)
+    assert not report(2, Phase.GONE)
+    assert rows.exists(pod)
+    assert report(3, Phase.GONE)
+    assert not rows.exists(pod)
+    assert topics == [hints.TAKE_BACK]
+    assert wire.hello(hello(rows)).report_number == 3
 
 
 def test_nonsense_is_answered_and_survived(server: Server, rows: Rows, tmp_path: pathlib.Path) -> None:
@@ -265,8 +272,8 @@ class ManyHosts:
         wish = model.ImageWish(uuid="u", image="i", generation=version)
         return HostAssignments(revision=version, full=False, images=(wish,) if version > since else ())
 
-    def report(self, host_id: int, report: contract.Report) -> bool:
-        return True
+    def report(self, host_id: int, report: contract.Report) -> reports.Taken:
+        return reports.Taken(leaves_gone=False)
 
     def versions(self, host_ids: Collection[int]) -> Mapping[int, int]:
         return {host_id: self.raised.get(host_id, 1) for host_id in host_ids}

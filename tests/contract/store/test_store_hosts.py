@@ -6,16 +6,17 @@ import dataclasses
 import datetime
 
 import pytest
-from store_rows import EVERYBODY, Rows, status
+from store_rows import EVERYBODY, Counter, Rows, status
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired, Phase, Wish
-from higgins.store import claims, hosts, pods
-from higgins.store.agents import assignments
+from higgins.store import claims, hosts, pods, tables
+from higgins.store.agents import assignments, reports
 from higgins.store.agents.desk import Desk
 from higgins.store.loops import provisioning, scheduling
 from higgins.store.records import events, images, registries, volumes
+from higgins.store.upkeep import audit
 from higgins.wire import contract
 
 
@@ -95,10 +96,37 @@ def test_a_delete_is_handed_out_without_provisioning_until_its_row_is_gone(rows:
     rows.delete(pod)
     assert [one.desired for one in told(rows, host_id).pods] == [Desired.DELETED]
     assert rows.report(host_id, 1, (pod, status(Phase.GONE, 2)))
-    with rows.db.write() as tx:
-        for one in provisioning.over(tx):
-            provisioning.remove(tx, one.pod)
     assert told(rows, host_id).pods == ()
+
+
+def test_a_report_takes_away_what_is_gone_and_has_nothing_outside(rows: Rows, counter: Counter) -> None:
+    host_id, other = rows.host(), rows.host("host2")
+    leaving, staying, ended = (place(rows, rows.pod(name), host_id) for name in ("leaving", "staying", "ended"))
+    elsewhere = place(rows, rows.pod("elsewhere"), other)
+    outside = place(rows, rows.pod("outside"), host_id)
+    with rows.db.write() as tx:
+        tx.change(tables.ledger.insert().values(pod_uuid=outside.uuid, kind="port", key="net", asked_at=tx.now))
+    for pod in (leaving, elsewhere, outside):
+        rows.delete(pod)
+    gone = status(Phase.GONE, 2)
+    counter.reset()
+    assert rows.report(host_id, 1, (leaving, gone), events=(step(leaving, "1", "Success"),)) == reports.Taken(False)
+    assert (len(counter.statements), counter.commits) == (5, 1)
+    assert not rows.exists(leaving)
+    assert [(one.action, one.message, one.finished_at is None) for one in rows.actions(leaving)] == [
+        ("delete", None, False), ("create", None, False),
+    ]  # fmt: skip
+    assert steps_of(rows, leaving) == [("1", "Success", "")]
+    assert (rows.usage().containers, rows.host_row().pods_claimed) == (4, 3)
+
+    every = [(pod, gone) for pod in (leaving, ended, elsewhere, outside)]
+    assert rows.report(host_id, 2, *every) == reports.Taken(True)
+    assert rows.report(host_id, 2, (staying, gone)) is None
+    assert all(map(rows.exists, (staying, ended, elsewhere, outside)))
+    assert rows.again(ended).phase is rows.again(outside).phase is Phase.GONE
+    assert rows.again(elsewhere).phase is None
+    with rows.db.read() as tx:
+        assert audit.findings(tx) == []
 
 
 def test_what_provisioning_failed_at_is_held_back(rows: Rows) -> None:
@@ -245,7 +273,6 @@ def test_a_host_with_something_on_it_is_not_forgotten(rows: Rows) -> None:
     rows.delete(pod)
     rows.report(host_id, 1, (pod, status(Phase.GONE, 2)))
     with rows.db.write() as tx:
-        provisioning.remove(tx, provisioning.over(tx)[0].pod)
         hosts.delete(tx, "host1")
         assert hosts.list(tx) == []
 

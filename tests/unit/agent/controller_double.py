@@ -153,6 +153,10 @@ class Controller:
         return [event for (owner, _), event in self.events.items() if owner == pod and event.verb == verb]
 
 
+class _Taken:
+    leaves_gone = False
+
+
 class _Desk:
     """The controller as the wire's server wants it; there is one host."""
 
@@ -171,7 +175,7 @@ class _Desk:
         return self._controller.assignments(since)
 
     def report(self, host_id, report):
-        return self._controller.report(report).taken
+        return _Taken() if self._controller.report(report).taken else None
 
     def versions(self, host_ids):
         return dict.fromkeys(host_ids, self._controller.revision)
