@@ -38,6 +38,7 @@ def findings(tx: Transaction, *, stuck_after_s: float = 900.0) -> list[Finding]:
         lambda: _drift("usage", _usages(tx), _counted_usages(tx)),
         lambda: _drift("claim", _claims(tx), _counted_claims(tx)),
         lambda: _stuck_pods(tx, before),
+        lambda: _stuck_actions(tx, before),
         lambda: _lonely(tx),
         lambda: _unanswered(tx, before),
     )
@@ -127,6 +128,16 @@ def _stuck_pods(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]
         yield Finding(
             "stuck", row.uuid, f"{row.wish} wished at {row.wished_at:%F %T} is not done {where}: {why}", False
         )
+
+
+def _stuck_actions(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]:
+    """Open actions whose pod is there: requests that somebody waits for, also where the pod itself claims to be settled."""
+    columns = (actions.c.pod_uuid, actions.c.action, actions.c.request_id, actions.c.started_at)
+    query = sa.select(*columns).select_from(actions.join(pods, pods.c.uuid == actions.c.pod_uuid))
+    is_open = (actions.c.finished_at.is_(None), actions.c.started_at < before)
+    for row in tx.rows(query.where(*is_open).order_by(actions.c.id)):
+        text = f"{row.action} ({row.request_id}) is open since {row.started_at:%F %T}, and its pod is there"
+        yield Finding("action", row.pod_uuid, text, False)
 
 
 def _lonely(tx: Transaction) -> Iterable[Finding]:
