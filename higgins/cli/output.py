@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def print_json(value: Any) -> None:
-    """One JSON document, indented on a terminal."""
-    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+def print_json(value: Any, *, indented: bool | None = None) -> None:
+    """One JSON document; indented on a terminal unless said otherwise."""
+    indent = 2 if (sys.stdout.isatty() if indented is None else indented) else None
+    print(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -50,7 +50,8 @@ def _number(value: object) -> str:
 @pass_session
 def quota_verb(session: Session, project: str | None, as_json: bool) -> None:
     """Show how much a project may use, and uses; without PROJECT, one's own."""
-    told: dict[str, Any] = session.api.call("GET", f"quotas/{project or _own(session)}", query={"usages": "True"}).body
+    path = f"quotas/{project}" if project else _own(session)
+    told: dict[str, Any] = session.api.call("GET", path, query={"usages": "True"}).body
     if as_json:
         output.print_json(told)
         return
@@ -66,10 +67,12 @@ def quota_verb(session: Session, project: str | None, as_json: bool) -> None:
 
 
 def _own(session: Session) -> str:
-    """The caller's project: of his token, or of one of his containers."""
+    """The path of the quota of the caller's project: of his token, as Higgins knows him, or of one of his containers."""
     known = session.api.project_id
     if known:
-        return known
+        return f"quotas/{known}"
+    if session.api.is_higgins:
+        return "quotas"
     for container in session.api.pages("containers", {"limit": 1}):
-        return str(container["project_id"])
+        return f"quotas/{container['project_id']}"
     raise CliError("Which project this is cannot be known yet.", "Name it: higgins quota PROJECT")

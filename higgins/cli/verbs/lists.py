@@ -62,4 +62,4 @@ def inspect_verb(session: Session, names: tuple[str, ...], as_json: bool) -> Non
     try:
         for_each(names, lambda name: found.append(session.api.container(name)))
     finally:
-        output.print_json(found)
+        output.print_json(found, indented=True)

@@ -82,6 +82,7 @@ TABLE = {
     ("GET", "/v1/availability_zones"): OWN_LIST,
     ("POST", "/v1/networks"): OPERATE,
     ("DELETE", "/v1/networks/{ident}"): OPERATE,
+    ("GET", "/v1/quotas"): "?++++++-",
     ("GET", "/v1/quotas/{ident}"): "?+++++--",
     ("PUT", "/v1/quotas/{ident}"): OPERATE,
     ("DELETE", "/v1/quotas/{ident}"): OPERATE,

@@ -86,6 +86,7 @@ def test_the_versions_of_routes_are_zuns():
         ("POST", "add_security_group"): (1, 14),
         ("POST", "remove_security_group"): (1, 14),
         ("POST", "resize_container"): (19, 41),
+        ("GET", "/v1/quotas"): (41, 41),
         ("GET", "/v1/quotas/{ident}"): (26, 41),
         ("PUT", "/v1/quotas/{ident}"): (26, 41),
         ("DELETE", "/v1/quotas/{ident}"): (26, 41),

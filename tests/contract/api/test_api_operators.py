@@ -209,6 +209,9 @@ def test_quotas_of_a_project(world):
         "cpu": {"limit": -1, "in_use": 0.5},
         "disk": {"limit": 100, "in_use": 3},
     }
+    assert world.call("GET", "/v1/quotas?usages=True").json == world.call("GET", f"{path}?usages=True").json
+    assert world.call("GET", "/v1/quotas", persona="stranger").json == defaults
+    assert world.call("GET", "/v1/quotas", version="1.40").status == 406
     gone = admin(world, "DELETE", path)
     assert (gone.status, gone.text) == (200, "null")
     assert world.call("GET", path).json == defaults

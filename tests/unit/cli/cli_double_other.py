@@ -59,7 +59,9 @@ class OtherThings:
         return 200, {"registries": list(self.registries.values()), "next": None}
 
     def on_quotas(self, method, rest, query, body, request_id):
-        if rest[0] != PROJECT:
+        if not rest and self.max_version != "1.41":
+            raise Refuse(404, "not-found", "The resource could not be found.")
+        if rest and rest[0] != PROJECT:
             raise Refuse(403, "policy-not-authorized", "Policy doesn't allow quota:get to be performed.")
         told = {"containers": 40, "memory": 51200, "cpu": 20, "disk": -1}
         return 200, {k: {"limit": v, "in_use": 1} for k, v in told.items()} if query.get("usages") else told

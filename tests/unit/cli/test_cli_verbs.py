@@ -36,6 +36,7 @@ def test_ps_of_all_projects_asks_for_them(cloud, run):
 def test_inspect_is_a_list_and_goes_on_after_one_that_is_missing(cloud, run):
     cloud.add("a")
     result = run("inspect", "nope", "a")
+    assert '\n    "name": "a"' in result.stdout
     assert [c["name"] for c in json.loads(result.stdout)] == ["a"]
     assert "There is no container nope." in result.stderr
     assert result.exit_code == 1
@@ -296,11 +297,15 @@ def test_registries(cloud, run):
 def test_hosts_and_quota(cloud, run):
     assert "2.5 of 8" in run("hosts").stdout
     assert json.loads(run("hosts", "--json").stdout)[0]["hostname"] == "node-1"
-    unknown = run("quota")
-    assert unknown.exit_code == 1
-    assert "higgins quota PROJECT" in unknown.stderr
-    cloud.add("web")
     shown = run("quota").stdout
     assert "51200 MiB" in shown
     assert "no limit" in shown
     assert json.loads(run("quota", "--json", PROJECT).stdout)["cpu"] == {"limit": 20, "in_use": 1}
+
+
+def test_a_plain_zun_tells_the_project_by_a_container(zun, run):
+    unknown = run("quota")
+    assert unknown.exit_code == 1
+    assert "higgins quota PROJECT" in unknown.stderr
+    zun.add("web")
+    assert "51200 MiB" in run("quota").stdout
