@@ -31,19 +31,13 @@ _engine_cache() {
 
 # ---- installing ------------------------------------------------------------------------------------------------------
 
-# need_packages without starting services, and without those names that this release of Debian lacks.
+# need_packages_asleep without those names that this release of Debian lacks.
 _engine_need() {
-    local known=() name policy=/usr/sbin/policy-rc.d made_policy= status=0
+    local known=() name
     for name in "$@"; do
         apt-cache show "$name" >/dev/null 2>&1 && known+=("$name")
     done
-    [ ${#known[@]} -gt 0 ] || known=("$1")
-    if is_root && [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made_policy=1
-    fi
-    (need_packages "${known[@]}") || status=1
-    [ -z "$made_policy" ] || rm -f "$policy"
-    return $status
+    need_packages_asleep "${known[@]:-$1}"
 }
 
 install_engine() {
