@@ -10,13 +10,12 @@ from typing import Protocol
 
 from oslo_config import cfg
 
-from higgins.cmd import logs, parts
+from higgins.cmd import clouds, logs, parts
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.core import errors
 from higgins.provision.housekeeping import Housekeeper
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
 from higgins.scheduler.loop import Scheduler
 from higgins.store.agents.desk import Desk
@@ -84,7 +83,14 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             down_after_s=chosen.host_down_after_s,
             first_host_s=chosen.no_host_deadline_s,
         ),
-        Provisioner(database, local, [Volumes(database)], sealer, interval_s=chosen.poll_s, at_once=_PODS_AT_ONCE),
+        Provisioner(
+            database,
+            local,
+            clouds.open_kinds(clouds.open_services(conf), database),
+            sealer,
+            interval_s=chosen.poll_s,
+            at_once=_PODS_AT_ONCE,
+        ),
         Housekeeper(
             database,
             local,

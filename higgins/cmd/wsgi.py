@@ -14,7 +14,7 @@ from higgins.api.identity import Identity
 from higgins.api.identity.basic import Basic
 from higgins.api.identity.noauth import NoAuth
 from higgins.api.metrics import Metrics, Sample
-from higgins.cmd import logs, parts
+from higgins.cmd import clouds, logs, parts
 from higgins.cmd.machine.lifeline import die_with_supervisor
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
@@ -59,6 +59,7 @@ def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
         hint=hints.after_wish(hints.DatagramHints(path)),
         installation=installation_uuid,
         settings=parts.settings(conf),
+        services=clouds.open_services(conf),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from oslo_config import cfg
 from oslo_log import log
 
-from higgins.conf.opts import control, host
+from higgins.conf.opts import cloud, control, host
 
 FILE_VARIABLE = "HIGGINS_CONFIG_FILE"
 
@@ -46,7 +46,11 @@ def default_files() -> list[str] | None:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Every group with its options, for the sample generator."""
-    return [(group, list(options)) for groups in (host.GROUPS, control.GROUPS) for group, options in groups.items()]
+    return [
+        (group, list(options))
+        for groups in (host.GROUPS, control.GROUPS, cloud.GROUPS)
+        for group, options in groups.items()
+    ]
 
 
 def in_state(conf: cfg.ConfigOpts, value: str | None, default: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
+from higgins.cloud.services import Services
 from higgins.control.settings import Settings
 from higgins.policy.enforce import Policy
 from higgins.store import claims, quotas
@@ -25,7 +26,7 @@ class Hint(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Store, policy, settings and hint. ``installation`` is the installation's uuid."""
+    """Store, policy, settings and hint. ``installation`` is the installation's uuid; ``services`` is ``None`` without an OpenStack around."""
 
     db: Database
     sealer: Sealer
@@ -33,6 +34,7 @@ class Means:
     hint: Hint
     installation: str
     settings: Settings = dataclasses.field(default_factory=Settings)
+    services: Services | None = None
 
     @property
     def quota_defaults(self) -> quotas.Limits:

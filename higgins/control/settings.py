@@ -24,6 +24,8 @@ class Settings:
     maximum_disk_gib: int = 160
     default_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     image_drivers: tuple[str, ...] = ("docker",)
+    volume_drivers: tuple[str, ...] = ("local",)
+    network_driver: Literal["bridge", "neutron"] = "bridge"
     unique_name_scope: Literal["", "project", "global"] = ""
     quota_containers: int = 40
     quota_memory_mib: int = 51200

@@ -7,7 +7,10 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The person (or service) behind one request. ``roles`` are lower case; ``request_id`` is ``req-<uuid>``."""
+    """The person (or service) behind one request. ``roles`` are lower case; ``request_id`` is ``req-<uuid>``.
+
+    ``token`` is his own at Keystone, where there is one: for calls on his behalf while the request lasts, never kept.
+    """
 
     user_id: str
     project_id: str
@@ -15,6 +18,7 @@ class Caller:
     request_id: str
     user_name: str = ""
     project_name: str = ""
+    token: str | None = dataclasses.field(default=None, repr=False)
 
     @property
     def is_admin(self) -> bool:

@@ -1,0 +1,69 @@
+"""Builds from configuration what the control plane needs of an OpenStack around it; nothing at all where there is none.
+
+The modules of ``higgins.cloud``, and those that build on them, are imported inside functions: without an OpenStack their libraries need not be there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oslo_config import cfg
+
+from higgins.cloud.services import Services
+from higgins.core import errors
+from higgins.provision.kinds import Kind, Volumes
+from higgins.store.session import Database
+
+if TYPE_CHECKING:
+    from higgins.cloud.session import Session
+
+
+def open_services(conf: cfg.ConfigOpts) -> Services | None:
+    """The ports to the services that configuration chose; ``None`` when it chose none. Asks nobody yet.
+
+    ``Invalid`` when something is chosen and the account is incomplete.
+    """
+    if not _chosen(conf):
+        return None
+    session = _session(conf)
+    return Services(session=session)
+
+
+def open_kinds(services: Services | None, database: Database) -> list[Kind]:
+    """The outside things that the provisioning loop makes and takes back."""
+    kinds: list[Kind] = [Volumes(database)]
+    if services is None:
+        return kinds
+    return kinds
+
+
+def _chosen(conf: cfg.ConfigOpts) -> bool:
+    chosen = conf.cloud
+    return (
+        chosen.network_driver == "neutron"
+        or chosen.claims == "placement"
+        or "cinder" in chosen.volume_drivers
+        or "glance" in chosen.image_drivers
+    )
+
+
+def _session(conf: cfg.ConfigOpts) -> Session:
+    said = conf.keystone
+    if not said.auth_url or not said.password:
+        raise errors.Invalid("[cloud] chooses services of an OpenStack: set auth_url and password in [keystone] too.")
+    from higgins.cloud.session import Account, Session
+
+    return Session(
+        Account(
+            auth_url=said.auth_url,
+            username=said.username,
+            password=said.password,
+            project_name=said.project_name,
+            user_domain=said.user_domain_name,
+            project_domain=said.project_domain_name,
+            region=said.region_name,
+            interface=said.valid_interface,
+            ca_file=said.cafile,
+            timeout_s=float(said.timeout_s),
+        )
+    )
