@@ -57,7 +57,7 @@ def _check_users(conf: cfg.ConfigOpts) -> None:
         LOG.warning(
             "Identity is noauth: everybody who reaches %s:%d is an administrator.", conf.api.host_ip, conf.api.port
         )
-    elif not Path(load.users_file(conf)).exists():
+    elif conf.identity.backend == "http_basic" and not Path(load.users_file(conf)).exists():
         sys.exit(
             f"There is no users file at {load.users_file(conf)}. Make one with: higgins-manage user create NAME --project NAME"
         )

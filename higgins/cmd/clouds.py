@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
+from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
 from higgins.provision.kinds import Kind, Volumes
@@ -35,6 +36,33 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
     if services is None:
         return kinds
     return kinds
+
+
+def open_identity(conf: cfg.ConfigOpts) -> Identity:
+    """Keystone as the one who says who calls, with what ``[keystone_authtoken]`` sets; ``Invalid`` when that is incomplete."""
+    from keystonemiddleware import auth_token  # type: ignore[import-untyped]
+
+    from higgins.api.identity.keystone import Keystone
+
+    group = "keystone_authtoken"
+    for _, options in auth_token.list_opts():
+        conf.register_opts(options, group=group)
+    # Its own defaults let a Keystone that hangs hold a thread for ever, and one that is away for four tries.
+    conf.set_default("http_connect_timeout", 10, group=group)
+    conf.set_default("http_request_max_retries", 1, group=group)
+    conf.set_default("service_type", "container", group=group)
+    said = conf.keystone_authtoken
+    if not said.www_authenticate_uri:
+        raise errors.Invalid(
+            "[identity] backend is keystone: set www_authenticate_uri, and the account that checks tokens, in [keystone_authtoken]."
+        )
+    # What was confirmed is remembered by us, for less long. The catalogue is what access rules of application credentials are checked by.
+    ours = {"delay_auth_decision": False, "include_service_catalog": True, "token_cache_time": -1}
+    return Keystone(
+        lambda app: auth_token.AuthProtocol(app, {**ours, "oslo_config_config": conf}),
+        www_authenticate_uri=said.www_authenticate_uri,
+        keep_s=conf.keystone.token_cache_s,
+    )
 
 
 def _chosen(conf: cfg.ConfigOpts) -> bool:

@@ -66,6 +66,8 @@ def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
 def _identity(conf: cfg.ConfigOpts) -> Identity:
     if conf.identity.backend == "noauth":
         return NoAuth()
+    if conf.identity.backend == "keystone":
+        return clouds.open_identity(conf)
     return Basic(Path(load.users_file(conf)))
 
 

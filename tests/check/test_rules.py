@@ -78,7 +78,12 @@ def wanted(kind: str) -> list[str]:
         case "project":
             return list(project["dependencies"])
         case "dev":
-            return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+            extras = project["optional-dependencies"]
+            # The first names the other extras: higgins[...].
+            return [
+                *project["dependencies"],
+                *(one for name in extras for one in extras[name] if canonical(one) != "higgins"),
+            ]
         case _:
             return list(described["dependency-groups"]["build"])
 

@@ -34,6 +34,7 @@ IDENTITY = [
         default="http_basic",
         choices=[
             ("http_basic", "users, projects and roles from a file, passwords over HTTP Basic"),
+            ("keystone", "tokens of Keystone, checked as [keystone_authtoken] of keystonemiddleware says"),
             ("noauth", "everybody is an administrator: only for a machine of one's own"),
         ],
         help="How callers say who they are.",
