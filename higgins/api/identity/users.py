@@ -17,7 +17,7 @@ import msgspec
 
 from higgins.core import errors
 
-_COST, _BLOCK, _LANES = 2**14, 8, 1
+_COST, _BLOCK, _LANES = 2**14, 8, 1  # of scrypt; a hash says its own, so that another cost may be given to new ones
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,10 @@ class _File:
     version: int = 1
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, *, cost: int = _COST) -> str:
     """A salted scrypt hash with its parameters, as it stands in the file."""
     salt = secrets.token_bytes(16)
-    return f"scrypt${_COST}${_BLOCK}${_LANES}${salt.hex()}${_scrypt(password, salt, _COST, _BLOCK, _LANES).hex()}"
+    return f"scrypt${cost}${_BLOCK}${_LANES}${salt.hex()}${_scrypt(password, salt, cost, _BLOCK, _LANES).hex()}"
 
 
 def check_password(password: str, password_hash: str) -> bool:
@@ -55,7 +55,13 @@ def check_password(password: str, password_hash: str) -> bool:
 
 
 def new_user(
-    name: str, password: str, *, project_name: str, roles: tuple[str, ...], project_id: str | None = None
+    name: str,
+    password: str,
+    *,
+    project_name: str,
+    roles: tuple[str, ...],
+    project_id: str | None = None,
+    cost: int = _COST,
 ) -> User:
     """A user with a new id, in a new project unless an id is given."""
     return User(
@@ -64,7 +70,7 @@ def new_user(
         project_id=project_id or secrets.token_hex(16),
         project_name=project_name,
         roles=roles,
-        password_hash=hash_password(password),
+        password_hash=hash_password(password, cost=cost),
     )
 
 
@@ -94,7 +100,7 @@ def save(path: pathlib.Path, users: tuple[User, ...]) -> None:
         raise
 
 
-def create_first(path: pathlib.Path) -> dict[str, str]:
+def create_first(path: pathlib.Path, *, cost: int = _COST) -> dict[str, str]:
     """Make the file with ``admin`` and an ordinary user ``demo``, unless it is there; gives the passwords made, by user name.
 
     They are told this once: only their hashes are kept.
@@ -103,8 +109,9 @@ def create_first(path: pathlib.Path) -> dict[str, str]:
         return {}
     passwords = {"admin": secrets.token_urlsafe(18), "demo": secrets.token_urlsafe(18)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    admin = new_user("admin", passwords["admin"], project_name="admin", roles=("admin", "manager", "member", "reader"))
-    demo = new_user("demo", passwords["demo"], project_name="demo", roles=("member", "reader"))
+    everything = ("admin", "manager", "member", "reader")
+    admin = new_user("admin", passwords["admin"], project_name="admin", roles=everything, cost=cost)
+    demo = new_user("demo", passwords["demo"], project_name="demo", roles=("member", "reader"), cost=cost)
     save(path, (admin, demo))
     return passwords
 

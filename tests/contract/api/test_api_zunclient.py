@@ -35,7 +35,7 @@ class Clients:
     def __init__(self, world, tmp_path):
         path = tmp_path / "users.json"
         self.world = world
-        self.passwords = users.create_first(path)
+        self.passwords = users.create_first(path, cost=2)
         self.demo_project = users.load(path)["demo"].project_id
         self.server = wsgiref.simple_server.make_server(
             "127.0.0.1", 0, make_app(world.control, Basic(path)), server_class=Server, handler_class=Quiet

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import threading
 
 from agent_house import QUICK
 from controller_double import assignment, container, until
@@ -169,29 +170,37 @@ def test_files_and_volumes(house):
 
 
 def test_images_are_pulled_once_for_all_and_named_by_digest(house):
+    asked = threading.Event()
+    house.engine._wait = lambda _s: asked.wait(15)
     house.start()
     always = PullPolicy.ALWAYS
     for uuid in ("c1", "c2", "c3"):
-        house.controller.wish(assignment(uuid, container(uuid, image="slow-0.2s", pull_policy=always)))
+        house.controller.wish(assignment(uuid, container(uuid, image="nginx", pull_policy=always)))
+    phases = house.controller.status
+    house.controller.wait(lambda: [phases[one].phase for one in sorted(phases)] == [Phase.PREPARING] * 3)
+    asked.set()
     for uuid in ("c1", "c2", "c3"):
         status = house.controller.wait_for(uuid, Phase.RUNNING)
         assert status.containers[0].image_digest.startswith("sha256:")
         assert house.controller.history[uuid][0].phase is Phase.PREPARING
-    assert house.engine.asked("slow-0.2s").count("pull") == 1
+    assert house.engine.asked("nginx").count("pull") == 1
     house.controller.change("c1", run=2, wish=Wish.REBOOT)
     house.controller.wait_for("c1", Phase.RUNNING)
-    assert house.engine.asked("slow-0.2s").count("pull") == 1
+    assert house.engine.asked("nginx").count("pull") == 1
     house.controller.change("c1", run=3, build=2, wish=Wish.REBUILD)
     house.controller.wait_for("c1", Phase.RUNNING)
-    assert house.engine.asked("slow-0.2s").count("pull") == 2
+    assert house.engine.asked("nginx").count("pull") == 2
 
 
 def test_progress_of_a_pull_is_told(house):
+    told = threading.Event()
+    house.engine._wait = lambda _s: told.wait(15)
     house.start()
-    house.controller.wish(assignment("c1", container("c1", image="slow-1.5s", pull_policy=PullPolicy.ALWAYS)))
+    house.controller.wish(assignment("c1", container("c1", image="nginx", pull_policy=PullPolicy.ALWAYS)))
     house.controller.wait(
         lambda: any("0 of 1 layers" in event.detail for event in house.controller.results("c1", "pull")), "progress"
     )
+    told.set()
     house.controller.wait_for("c1", Phase.RUNNING)
     (pulled,) = house.controller.results("c1", "pull")
     assert pulled.result == "Success"

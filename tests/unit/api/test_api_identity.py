@@ -13,6 +13,9 @@ from higgins.api.identity.basic import Basic
 from higgins.api.identity.noauth import NoAuth
 from higgins.core import errors
 
+CHEAP = 2
+"""A cost of hashing that takes no time."""
+
 
 class Clock:
     def __init__(self):
@@ -29,7 +32,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def passwords(path):
-    return users.create_first(path)
+    return users.create_first(path, cost=CHEAP)
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_a_header_that_says_nobody_is_refused_without_a_check(path, passwords, c
 
 def test_a_password_may_have_colons_and_other_letters(path):
     path.parent.mkdir()
-    users.save(path, (users.new_user("eve", "a:b:\u00fc", project_name="p", roles=("member",)),))
+    users.save(path, (users.new_user("eve", "a:b:\u00fc", project_name="p", roles=("member",), cost=CHEAP),))
     assert Basic(path).identify(header("eve", "a:b:\u00fc"), "req-1").user_name == "eve"
 
 
@@ -136,7 +139,7 @@ def test_a_user_taken_out_of_the_file_is_out_within_a_second(path, passwords, cl
 def test_a_new_password_counts_at_once_and_the_old_one_no_more(path, passwords, clock):
     basic = Basic(path, clock=clock)
     basic.identify(header("demo", passwords["demo"]), "req-1")
-    users.save(path, (users.new_user("demo", "new", project_name="demo", roles=("member",)),))
+    users.save(path, (users.new_user("demo", "new", project_name="demo", roles=("member",), cost=CHEAP),))
     clock.now_s += 1.1
     assert basic.identify(header("demo", "new"), "req-1").roles == {"member"}
     with pytest.raises(errors.Unauthorized):
@@ -154,6 +157,10 @@ def test_a_broken_users_file_is_unavailable_and_says_which(path, content):
 def test_a_missing_users_file_is_unavailable(path):
     with pytest.raises(errors.Unavailable, match=r"users\.json"):
         Basic(path).identify(header("demo", "x"), "req-1")
+
+
+def test_a_password_is_costly_to_guess():
+    assert users.hash_password("secret").split("$")[:4] == ["scrypt", "16384", "8", "1"]
 
 
 @pytest.mark.parametrize("stored", ["", "plain", "scrypt$1$2", "md5$16384$8$1$00$00", "scrypt$x$8$1$00$00"])

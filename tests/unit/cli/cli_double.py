@@ -23,6 +23,13 @@ USER, PASSWORD = "demo", "s3cret-of-demo"
 T0 = "2026-01-02 03:04:05.000006"
 LOOKS = 2
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+HASTY = (
+    "from higgins.cli import main, progress, settle\n"
+    "progress._EVERY_S = 0.02\n"
+    "settle.pace.__defaults__ = (0.05,)\n"
+    "main.main()\n"
+)
+"""The program, but it does not wait long between its looks at the service."""
 LINES = [
     ("stdout", "2026-01-02T03:04:05.000000001Z", "one\n"),
     ("stderr", "2026-01-02T03:04:05.500000000Z", "two\n"),

@@ -6,7 +6,7 @@ import sys
 
 import click.testing
 import pytest
-from cli_double import REPOSITORY, CloudDouble, clouds_yaml
+from cli_double import HASTY, REPOSITORY, CloudDouble, clouds_yaml
 
 from higgins.cli.main import higgins
 
@@ -74,7 +74,7 @@ def process(state):
     """Run the command as a process of its own; gives the completed process."""
 
     def call(*args, popen=False, **more):
-        command = [sys.executable, "-m", "higgins.cli.main", "--state", str(state), *args]
+        command = [sys.executable, "-c", HASTY, "--state", str(state), *args]
         settings = {
             "env": {**os.environ, "PYTHONPATH": str(REPOSITORY)},
             "text": True,

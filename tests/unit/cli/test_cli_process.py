@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 
-from cli_double import PASSWORD, REPOSITORY
+from cli_double import HASTY, PASSWORD, REPOSITORY
 
 from higgins.cli.main import VERBS
 
@@ -108,7 +108,7 @@ def on_terminal(command, state, until):
     # A test worker is told a width of its own, which would win over the terminal's.
     inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     child = subprocess.Popen(
-        [sys.executable, "-m", "higgins.cli.main", "--state", str(state), *command],
+        [sys.executable, "-c", HASTY, "--state", str(state), *command],
         stdin=side, stdout=side, stderr=side, close_fds=True, env={**inherited, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
     )  # fmt: skip
     os.close(side)
