@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = pathlib.Path(__file__).parent
+SHARED = ("tests/contract/cli/", "tests/contract/test_bad_days_users.py")
 
 
-@pytest.hookimpl(tryfirst=True)
+def together(nodeid: str) -> str:
+    """The name of the tests that stay on one worker, in order, because they share what is slow to start; most are alone."""
+    if nodeid.startswith(SHARED):
+        return "one service"
+    if not nodeid.startswith("tests/engine/"):
+        return nodeid
+    if nodeid.startswith("tests/engine/service/"):
+        return "bad days"
+    return next((engine for engine in ("docker", "podman") if engine in nodeid), nodeid)
+
+
+class Spread(LoadScopeScheduling):
+    """Hands out what belongs together as one piece."""
+
+    # xdist's own way, the mark xdist_group, has no effect: it renames a test by an attribute that pytest 9.2 does not read.
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none with "-p no:xdist"
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
+    """Long pieces first (see below), so that the short ones fill up whichever worker is done with its own."""
+    config.option.loadscopereorder = False
+    return Spread(config, log)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a real engine on one worker: its daemon is started once, and the two engines run side by side."""
-    for item in items:
-        tier = item.path.relative_to(TESTS).parts[0]
-        if tier == "engine" and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("docker" if "docker" in item.nodeid else "podman"))
+    """Put each group in one piece, before all tests that stand alone."""
+    first = {"podman": 0, "docker": 1, "bad days": 2, "one service": 3}
+    items.sort(key=lambda item: first.get(together(item.nodeid), len(first)))

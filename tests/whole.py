@@ -16,7 +16,6 @@ import pathlib
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,12 +24,14 @@ import time
 import urllib.parse
 import uuid
 
+import pytest
 import yaml
 
 from higgins.cmd import audit
 from higgins.core.phase import EngineState
 from higgins.engine.load import open_engine
 from higgins.store import seal, session
+from tests import machine
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 PROCESSES = ("api", "controller", "agent")
@@ -53,13 +54,6 @@ def until(reached, what, deadline_s=DEADLINE_S):
             return seen
         assert time.monotonic() < deadline, f"waited in vain: {what} (last: {last})"
         pause.wait(0.05)
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Whole:
 
     def __init__(self, state, engine, address, options=None):
         self.state, self.engine_name, self.address = pathlib.Path(state), engine, address
-        self.port, self.process = free_port(), None
+        self.port, self.process = machine.free_port(), None
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         groups = [
             f"[{name}]\n" + "\n".join(f"{k} = {v}" for k, v in group.items())
@@ -114,9 +108,11 @@ class Whole:
             )
 
     def is_up(self):
+        """Whether each of its processes of this moment (not one that ended, whose answers may still stand) does its work."""
         if self.process.poll() is not None:
             raise AssertionError(f"the service ended:\n{self.logs()}")
-        if not (self.state / "clouds.yaml").exists():
+        agent = all(self.living(name) for name in PROCESSES) and self.living("agent")
+        if not agent or not self.greeted(agent):
             return False
         reply = self.admin("GET", "/v1/services")
         return reply.status == 200 and any(row["state"] == "up" for row in reply.json["services"])
@@ -134,23 +130,35 @@ class Whole:
             return int((self.state / "run" / f"{name}.pid").read_text())
         return None
 
+    def living(self, name):
+        """Its process, if it runs: a pid file may be of one that has ended, and the number somebody else's by now."""
+        pid = self.pid(name)
+        return pid if machine.parent(pid) == self.process.pid and machine.lives(pid) else None
+
+    def greeted(self, pid):
+        """Whether the controller took the greeting of this agent, and so knows where and how to ask it."""
+        log = (self.state / "log" / "agent.log").read_text()
+        return any(f" {pid} " in line and "The controller knows this host" in line for line in log.splitlines())
+
     def kill(self, name):
-        """kill -9 one process (``up`` is the supervisor) as soon as it lives; gives its pid."""
+        """kill -9 one process (``up`` is the supervisor) as soon as it lives; gives its pid once nothing of it is left to answer."""
         if name == "up":
             self.process.kill()
             self.process.wait()
             return self.process.pid
-        # A pid file may be of a process that has ended, and the number somebody else's by now.
-        pid = until(lambda: self.pid(name) in self.processes() and self.pid(name), f"{name} lives")
+        pid = until(lambda: self.living(name), f"{name} lives")
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+        until(
+            lambda: not any(machine.lives(each) for each in machine.session(pid)), f"{name} and its workers have ended"
+        )
         return pid
 
     def kill_all(self):
         """kill -9 the supervisor and everything that it started; returns when nothing of it is left."""
         watched = []
         for name in PROCESSES:
-            for pid in self.family(self.pid(name)):
+            for pid in machine.family(self.pid(name)):
                 with contextlib.suppress(ProcessLookupError):
                     watched.append((pid, os.pidfd_open(pid)))
         self.kill("up")
@@ -161,30 +169,9 @@ class Whole:
             os.close(handle)
             assert ended, f"{pid} outlives kill -9"
 
-    def family(self, pid):
-        """A process and all that came of it."""
-        if not pid:
-            return []
-        children = {}
-        for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = status.read_text().rpartition(")")[2].split()
-                children.setdefault(int(fields[1]), []).append(int(status.parent.name))
-        found = [pid]
-        for each in found:
-            found += children.get(each, [])
-        return found
-
-    @staticmethod
-    def lives(pid):
-        """Whether that process runs (one that nobody buried yet does not)."""
-        with contextlib.suppress(OSError):
-            return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        return False
-
     def processes(self):
         """Every process of this service."""
-        return self.family(self.process.pid)
+        return machine.family(self.process.pid)
 
     def logs(self):
         files = [*self.state.glob("log/*"), self.state / "up.out"]
@@ -366,6 +353,21 @@ def whole(engine="fake", address=None, options=None, *, started=True):
             service.stop()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def running_service():
+    """One for all tests that need one: whoever breaks it mends it."""
+    with whole() as service:
+        yield service
+
+
+@pytest.fixture
+def site(running_service):
+    """The service, and the promise of every test of it: when all is deleted, nothing is stuck, leaked or counted wrongly."""
+    running_service.mended()
+    yield running_service
+    running_service.nothing_is_left()
 
 
 def new_key():

@@ -1,4 +1,4 @@
-"""What contract tests share: an empty database a test, migrated once a session, and one whole service for the bad days."""
+"""What contract tests share: an empty database a test, migrated once a session, and one whole service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from store_rows import Counter, Rows
 from higgins.store import migrate
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
-from tests.whole import Whole, whole
+from tests.whole import running_service, site
+
+__all__ = ["running_service", "site"]
 
 
 @pytest.fixture(scope="session")
@@ -49,21 +51,6 @@ def sealer() -> Sealer:
 @pytest.fixture
 def rows(db: Database, sealer: Sealer) -> Rows:
     return Rows(db, sealer)
-
-
-@pytest.fixture(scope="session")
-def running_service() -> Iterator[Whole]:
-    """One for all bad days: whoever breaks it mends it."""
-    with whole() as service:
-        yield service
-
-
-@pytest.fixture
-def site(running_service: Whole) -> Iterator[Whole]:
-    """The service, and the promise of every test of it: when all is deleted, nothing is stuck, leaked or counted wrongly."""
-    running_service.mended()
-    yield running_service
-    running_service.nothing_is_left()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,14 +13,14 @@ delete while pulling              here; ``engine/test_bad_days_podman``, ``unit/
 stop of a stopped container       here; every action in every state in ``contract/api/test_actions``
 disk full                         ``engine/test_bad_days_disk`` (database, journal, injected files, podman's own store),
                                   ``unit/agent/test_bad_days``
-engine not running at start       ``test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
-engine killed during work         ``test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
-API, controller, agent, supervisor ``test_bad_days_killed``, ``engine/test_bad_days_killed``; the agent at every point:
+engine not running at start       ``engine/service/test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
+engine killed during work         ``engine/service/test_bad_days_engine``, ``engine/test_bad_days_podman``, ``unit/agent/test_bad_days``
+API, controller, agent, supervisor ``engine/service/test_bad_days_killed``; the agent at every point:
 killed -9                         ``engine/test_crash``; a writer inside its transaction: ``contract/store/test_store_tables``
-the service stopped and started   ``test_bad_days_restart``, ``engine/test_bad_days_podman``
+the service stopped and started   ``engine/service/test_bad_days_restart``, ``engine/test_bad_days_podman``
 clock going back                  ``test_bad_days_clock``, ``unit/agent/test_bad_days``
-secrets seen by others            ``test_bad_days_secrets``; the journal in ``unit/agent/test_bad_days``
-what stands alone                 ``test_bad_days_restart`` (planted, found, repaired), ``contract/store/test_store_upkeep``
+secrets seen by others            ``engine/service/test_bad_days_secrets``; the journal in ``unit/agent/test_bad_days``
+what stands alone                 ``engine/service/test_bad_days_restart`` (planted, found, repaired), ``contract/store/test_store_upkeep``
 ================================  =====================================================================================
 """
 
@@ -28,13 +28,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import re
-import time
 
 import pytest
 
 from tests.whole import new_key, until
 
-pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 RAW = re.compile(r"Traceback|Error\(|Exception|dial tcp|errno|0x[0-9a-f]{6}|\bNone\b|<[a-z]+ object", re.IGNORECASE)
 
@@ -151,13 +150,11 @@ def test_one_create_sent_by_many_at_once_is_one(site):
 
 
 def test_a_delete_while_the_image_is_pulled_does_not_wait_for_it(site):
-    uid = site.create("slow-60s/image:1")
+    uid = site.create("slow-600s/image:1")
     until(lambda: "pulled" in (site.show(uid)["status_reason"] or ""), "the pull is told")
-    began = time.monotonic()
     assert site.delete(uid).status == 204
     site.gone(uid)
     assert site.on_engine() == {}
-    assert time.monotonic() - began < 60, "it waited for the pull"
 
 
 def test_what_the_state_forbids_is_refused_with_a_sentence_and_nothing_happens(site):

@@ -12,6 +12,7 @@ import pytest
 from higgins.core import errors
 from higgins.core.phase import EngineState
 from higgins.engine import api
+from tests import machine
 from tests.engine.conftest import FOREVER, wait_until
 
 ability = pytest.mark.ability
@@ -249,6 +250,11 @@ def test_limits_change_in_place(bench):
 def test_limits_changed_before_a_start_hold_from_it_on(bench):
     uid = bench.started(FOREVER, memory_mib=64, cpus=0.5)
     bench.engine.stop(uid, timeout_s=0)
+    if (
+        bench.name == "podman"
+    ):  # it puts away what ended a little later, and with it a process prepared by then: a fault of Podman 4
+        ended = bench.engine.inspect(uid).engine_id
+        wait_until(lambda: not machine.at_work_on(ended), "podman has put away what was stopped")
     for _ in range(2):  # a caller that died in between asks again
         bench.engine.resize(uid, cpus=1.5, memory_mib=128)
     bench.engine.start(uid)

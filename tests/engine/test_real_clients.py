@@ -25,7 +25,8 @@ from zunclient.v1 import client as zun
 
 from higgins.control.networks import bridge_uuid
 from tests.engine import running
-from tests.whole import REPOSITORY, free_port, until, whole
+from tests.machine import free_port
+from tests.whole import REPOSITORY, until, whole
 
 pytestmark = [pytest.mark.timeout(400)]
 

@@ -1,4 +1,4 @@
-"""A whole Higgins of its own for the command line: all processes, the fake engine, a free port, a state directory that goes away."""
+"""The command line, pointed at the whole service that the contract tests share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import json
 import os
 import pathlib
 import secrets
-import socket
 import subprocess
 import sys
-import tempfile
 
 import click.testing
 import pytest
@@ -67,38 +65,10 @@ class Service:
         return self(*args, cloud="higgins-admin")
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="session")
-def service():
-    with tempfile.TemporaryDirectory(prefix="hig") as folder:  # short: sockets lie in it
-        state = pathlib.Path(folder)
-        (state / "home").mkdir()
-        made = Service(state)
-        command = [sys.executable, "-m", "higgins.cmd.up", "--state", folder, "--port", str(_free_port())]
-        command += ["--engine", "fake", "--engine-address", "fake:"]
-        up = subprocess.run(
-            [*command, "--detach"], env=made.environment(), capture_output=True, text=True, timeout=90, check=False
-        )
-        logs = "\n".join(f"{file}:\n{file.read_text()[-2000:]}" for file in state.glob("log/*"))
-        assert up.returncode == 0, up.stdout + up.stderr + logs
-        pid = int((state / "higgins.pid").read_text())
-        yield made
-        _end(pid)
-
-
-def _end(pid):
-    watch = os.pidfd_open(pid)
-    os.kill(pid, 15)
-    import select
-
-    ended, _, _ = select.select([watch], [], [], 30)
-    os.close(watch)
-    assert ended, "the service did not end when it was asked to"
+def service(running_service):
+    (running_service.state / "home").mkdir()
+    return Service(running_service.state)
 
 
 @pytest.fixture

@@ -2,10 +2,6 @@
 
 import signal
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("cli")  # one service for all of them
-
 
 def test_a_container_lives_and_goes(service, name):
     made = service("run", "-d", "--name", name, "busybox")

@@ -17,7 +17,7 @@ from higgins.store import actions, session
 from higgins.store.records import volumes
 from tests.whole import REPOSITORY, until
 
-pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 def manage(site, *words):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.whole import until
 
-pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 STARTED = {"FAKE_LOG": "started"}
 

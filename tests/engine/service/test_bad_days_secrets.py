@@ -13,7 +13,7 @@ import pytest
 
 from higgins.store import hosts, seal, session
 
-pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 OWNERS_ALONE = {"clouds.yaml", "agent/credential", "secret.key", "users.json"}
 """Files of the state directory that hold secrets by purpose; so does ``agent/files``."""
