@@ -99,6 +99,8 @@ pods = sa.Table(
     sa.Column("schedule_reason", sa.Text),  # [sched] why there is no host
     sa.Column("provision_generation", sa.BigInteger, nullable=False, server_default="0"),  # [prov] last one dealt with
     sa.Column("provision_reason", sa.Text),  # [prov] why the cloud's part failed
+    sa.Column("held_by", sa.String(255)),  # the controller that asks the outside for it now: see loops.holds
+    sa.Column("held_until", Time),
     sa.Column(
         "host_version", sa.BigInteger, nullable=False, server_default="0"
     ),  # the host's version at the last change
@@ -245,7 +247,7 @@ quota_classes = sa.Table(
 )
 
 usages = sa.Table(
-    "usages",  # [api] takes in the transaction of the wish, [prov] gives back with the row
+    "usages",  # [api] takes in the transaction of the wish; given back with the row
     metadata,
     sa.Column("project_id", Project, primary_key=True),
     sa.Column("containers", sa.BigInteger, nullable=False, server_default="0"),

@@ -1,0 +1,49 @@
+"""What Placement calls the things that hosts have and pods take: resource classes in whole numbers, and names of traits. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+VCPU, MEMORY_MB, DISK_GB = "VCPU", "MEMORY_MB", "DISK_GB"
+
+WORDS: Mapping[str, str] = {VCPU: "processors", MEMORY_MB: "memory", DISK_GB: "disk space"}
+"""The resource classes in a user's words."""
+
+DISABLED = "COMPUTE_STATUS_DISABLED"
+"""The standard trait of a provider that shall get nothing new."""
+
+_ARCHITECTURES = {
+    "x86_64": "HW_ARCH_X86_64",
+    "amd64": "HW_ARCH_X86_64",
+    "aarch64": "HW_ARCH_AARCH64",
+    "arm64": "HW_ARCH_AARCH64",
+    "ppc64le": "HW_ARCH_PPC64LE",
+    "s390x": "HW_ARCH_S390X",
+}
+
+
+def amounts(*, cpu_milli: int, memory_mib: int, disk_gib: int) -> dict[str, int]:
+    """What a pod of this size takes; a part of a processor counts as a whole one, and nothing is taken of what is not limited."""
+    taken = {VCPU: -(-cpu_milli // 1000), MEMORY_MB: memory_mib, DISK_GB: disk_gib}
+    return {name: amount for name, amount in taken.items() if amount > 0}
+
+
+def shape(taken: Mapping[str, int]) -> str:
+    """The amounts as one word of up to 64 characters, the same for the same amounts."""
+    return ",".join(f"{name}:{taken[name]}" for name in sorted(taken))
+
+
+def words(names: Mapping[str, object] | set[str] | frozenset[str]) -> str:
+    """Resource classes as a user reads them: ``processors and memory``."""
+    return " and ".join(word for name, word in WORDS.items() if name in names)
+
+
+def trait(*parts: str) -> str:
+    """A trait of our own: ``CUSTOM_HIGGINS_`` and the parts, in the letters that Placement allows."""
+    return re.sub(r"[^A-Z0-9_]", "_", "_".join(("CUSTOM", "HIGGINS", *parts)).upper())[:255]
+
+
+def architecture(name: str) -> str:
+    """The trait of a processor architecture: the standard one where there is one."""
+    return _ARCHITECTURES.get(name.lower()) or trait("ARCH", name)
