@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import keystoneauth1.exceptions as gone_wrong
 import requests
-from keystoneauth1 import adapter, noauth
+from keystoneauth1 import adapter, noauth, service_token
 from keystoneauth1 import session as keystone
 from keystoneauth1.identity import v3
 
@@ -59,21 +59,43 @@ class Session:
     def __init__(self, account: Account) -> None:
         self._account = account
         verify: bool | str = account.ca_file or True
-        password = v3.Password(
+        self._password = self._login(project_name=account.project_name, project_domain_name=account.project_domain)
+        self._own = keystone.Session(auth=self._password, verify=verify, timeout=account.timeout_s)
+        self._of_users = keystone.Session(auth=noauth.NoAuth(), verify=verify, timeout=account.timeout_s)
+
+    def _login(
+        self, *, project_id: str | None = None, project_name: str | None = None, project_domain_name: str | None = None
+    ) -> v3.Password:
+        account = self._account
+        return v3.Password(
             auth_url=account.auth_url,
             username=account.username,
             password=account.password,
-            project_name=account.project_name,
             user_domain_name=account.user_domain,
-            project_domain_name=account.project_domain,
+            project_id=project_id,
+            project_name=project_name,
+            project_domain_name=project_domain_name,
         )
-        self._own = keystone.Session(auth=password, verify=verify, timeout=account.timeout_s)
-        self._of_users = keystone.Session(auth=noauth.NoAuth(), verify=verify, timeout=account.timeout_s)
 
-    def service(self, service_type: str, title: str, *, microversion: str | None = None, path: str = "") -> Service:
-        """One service of the catalogue; ``title`` names it in messages, ``path`` comes after the endpoint's own."""
+    def service(
+        self,
+        service_type: str,
+        title: str,
+        *,
+        microversion: str | None = None,
+        path: str = "",
+        vouched: bool = False,
+        project_id: str | None = None,
+    ) -> Service:
+        """One service of the catalogue; ``title`` names it in messages, ``path`` comes after the endpoint's own.
+
+        ``vouched`` says with each request that a service asks, by a service token beside the token. With ``project_id`` the account works
+        in that project instead of its own, for which it needs a role there.
+        """
+        login = self._password if project_id is None else self._login(project_id=project_id)
         own = adapter.Adapter(
             self._own,
+            auth=service_token.ServiceTokenAuthWrapper(login, self._password) if vouched else login,
             service_type=service_type,
             interface=self._account.interface,
             region_name=self._account.region,
@@ -145,7 +167,9 @@ class Service:
                     self._path + path, method, headers=sent, raise_exc=False, stream=stream, **extra
                 )
             else:
-                url = f"{(self._own.get_endpoint() or '').rstrip('/')}{self._path}{path}"
+                # Where an endpoint ends with a project's id, that is the service's own project and not the user's.
+                endpoint = (self._own.get_endpoint() or "").rstrip("/").removesuffix(f"/{self._own.get_project_id()}")
+                url = f"{endpoint}{self._path}{path}"
                 answer = self._of_users.request(
                     url, method, headers=sent | {"X-Auth-Token": token}, raise_exc=False, stream=stream, **extra
                 )

@@ -36,8 +36,8 @@ class Healthcheck:
 class Mount:
     """One thing mounted into a container: a volume of the pod, or a file injected by the user.
 
-    ``volume`` is the uuid of a volume (kind ``volume``): of a record of ours (driver ``local``) or of Cinder's; ``None`` for one that
-    provisioning makes of ``size_gib`` and that goes with the pod. ``content`` is the bytes of the file (kind ``file``).
+    ``volume`` is the uuid of a volume (kind ``volume``): of a record of ours (driver ``local``) or of Cinder's; with ``size_gib`` a uuid of ours
+    that stands for the one that provisioning makes of that size and that goes with the pod. ``content`` is the bytes of the file (kind ``file``).
     """
 
     destination: str
@@ -146,10 +146,10 @@ class RegistryLogin:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeGrant:
-    """A volume the host may mount: ``name`` is the engine's name for a local one, unique on the host.
+    """A volume the host may mount: ``uuid`` is what mounts call it, ``name`` is unique on the host: the engine's name for a local one.
 
-    Of a volume of Cinder ``connection`` is the JSON of the attachment's connection information, with its driver's secrets in it; the host
-    makes a file system of type ``filesystem`` on it if it is blank. Such a volume outlives the pod on its host.
+    Of a volume of Cinder ``name`` is Cinder's id, and ``connection`` the JSON of the attachment's connection information, with its driver's
+    secrets in it; the host makes a file system of type ``filesystem`` on it if it is blank. Such a volume outlives the pod on its host.
     """
 
     uuid: str

@@ -54,6 +54,9 @@ def identities(cloud: Any, secret: Callable[[str], str]) -> None:
 
     for name in SERVICE_USERS:
         user(name, service, "admin", "service")
+    # Volumes that go with a container are made in its project, and count against that project's quota.
+    higgins = keystone.find_user("higgins")
+    keystone.assign_domain_role_to_user("default", higgins, roles["member"], inherited=True)
     user("demo", demo, "member", "heat_stack_owner")
     admin = user("admin", keystone.find_project("admin"), "admin", "heat_stack_owner")
     keystone.assign_project_role_to_user(demo, admin, roles["admin"])
