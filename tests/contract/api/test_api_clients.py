@@ -191,8 +191,8 @@ def test_horizon_lists_creates_acts_and_deletes(whole):
     assert whole.send(HORIZON, "GET", f"containers/{uuid}/logs?stdout=True&stderr=True").status_code == 200
     ran = whole.send(HORIZON, "POST", f"containers/{uuid}/execute?command=echo+hello&run=True&interactive=False")
     assert (ran.json["output"], ran.json["exit_code"]) == ("hello\n", 0)
-    for action, status in (("pause", "Paused"), ("unpause", "Running"), ("reboot?timeout=1", "Running"), ("rebuild", "Running"), ("stop?timeout=1", "Stopped"),
-                           ("start", "Running"), ("kill?signal=9", "Stopped")):  # fmt: skip
+    for action, status in (("pause", "Paused"), ("unpause", "Running"), ("reboot?timeout=1", "Running"), ("rebuild", "Running"),
+                           ("stop?timeout=1", "Stopped"), ("start", "Running"), ("kill?signal=9", "Stopped")):  # fmt: skip
         acted = whole.send(HORIZON, "POST", f"containers/{uuid}/{action}")
         assert acted.status_code == 202, (action, acted.text)
         until(
