@@ -1,0 +1,363 @@
+"""Ports and the security group for exposed ports: made at Neutron for a pod that has its host, bound there, and taken back.
+
+Ports of users' own are bound and unbound, never deleted. Must not know who may use which network: the use cases asked that as the user.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import ipaddress
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import msgspec
+
+from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule
+from higgins.core import errors
+from higgins.core.model import FixedIp, NetworkWish, Plug
+from higgins.provision.crew import side_by_side
+from higgins.provision.kinds import Made, Task
+from higgins.provision.plan import Want
+from higgins.store.loops.ledger import Entry
+from higgins.store.pods import Pod
+
+LOG = logging.getLogger(__name__)
+
+DEVICE_OWNER = "compute:higgins"
+"""Neutron and what stands around it treat ports whose owner begins with ``compute:`` as those of something that computes."""
+PORT, SECURITY_GROUP = "port", "security_group"
+EXPOSED = "exposed"
+"""The key of a pod's one security group."""
+
+
+def mark(installation: str) -> str:
+    """The description that our ports and groups carry, by which an audit finds those of this installation."""
+    return f"Made by Higgins, installation {installation}"
+
+
+def name_of(pod_uuid: str) -> str:
+    """What a pod's ports and its group are called."""
+    return f"higgins-{pod_uuid}"
+
+
+def mac_of(pod_uuid: str, network_id: str) -> str:
+    """A pod's MAC on a network: always the same, so that Neutron, which lets a network have each only once, never makes its port twice."""
+    digest = hashlib.sha256(f"{pod_uuid} {network_id}".encode()).hexdigest()
+    return ":".join(("fa", "16", "3e", digest[:2], digest[2:4], digest[4:6]))
+
+
+def exposed_rules(exposed: Iterable[str]) -> list[Rule]:
+    """What is let in for ports written as ``80/tcp``, from IPv4 and IPv6 alike."""
+    pairs = {(protocol, int(port)) for port, _, protocol in (one.partition("/") for one in exposed)}
+    return [Rule(version, protocol, port) for protocol, port in sorted(pairs) for version in (4, 6)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What the ledger keeps of a port beside its plug: the groups last asked for, and of a given port those it was not in before."""
+
+    given: bool = False
+    groups: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+def applied(entry: Entry) -> Applied | None:
+    """What was last done to a port; ``None`` when nothing was confirmed yet."""
+    return None if entry.data is None else msgspec.json.decode(entry.data, type=Applied)
+
+
+class SecurityGroups:
+    """A group of ours in the pod's project that lets its exposed ports be reached; made before the ports that are in it."""
+
+    name = SECURITY_GROUP
+    stage = 0
+
+    def __init__(self, neutron: Neutron, installation: str) -> None:
+        self._neutron = neutron
+        self._mark = mark(installation)
+
+    def wanted_by(self, pod: Pod) -> Iterable[Want]:
+        """One when a container of the pod exposes ports."""
+        if pod.spec.network_driver == "neutron" and _exposed(pod):
+            yield Want(kind=self.name, key=EXPOSED, why="containers of the pod expose ports")
+
+    def make(self, task: Task) -> Made:
+        """The group, found by its name when it was made before, with those rules that it lacks; its data is the project's default group."""
+        pod, name = task.pod, name_of(task.pod.uuid)
+        found = self._neutron.security_groups(name=[name, "default"], project_id=pod.project_id)
+        group = next((one for one in found if one.name == name), None)
+        there: set[Rule] = set()
+        try:
+            if group is None:
+                group = self._neutron.create_security_group(
+                    name=name, project_id=pod.project_id, description=self._mark
+                )
+            else:
+                there = self._neutron.rules(group.id)
+            missing = [rule for rule in exposed_rules(_exposed(pod)) if rule not in there]
+            self._neutron.create_rules(group.id, pod.project_id, missing)
+        except errors.OverQuota as error:
+            raise errors.OverQuota(
+                f"The project may have no more security groups or rules. Delete some, or expose fewer ports. ({error.message})"
+            ) from error
+        default = next((one.id for one in found if one.name == "default"), None)
+        if default is None:  # the project's first group brings the default one with it
+            own = self._neutron.security_groups(name="default", project_id=pod.project_id)
+            default = own[0].id if own else ""
+        return Made(external_id=group.id, data=default)
+
+    def take_back(self, task: Task) -> None:
+        """Delete every group of that name; one that its user put on ports of his own is left to him."""
+        name = name_of(task.pod.uuid)
+        for group in self._neutron.security_groups(name=name, project_id=task.pod.project_id):
+            try:
+                self._neutron.delete_security_group(group.id)
+            except errors.Conflict:
+                ports = self._neutron.ports(project_id=task.pod.project_id)
+                if not any(group.id in port.security_groups for port in ports):
+                    raise
+                LOG.warning("The security group %s is on other ports and is left to its project", group.id)
+                self._neutron.rename_security_group(
+                    group.id,
+                    name=f"of-{name}",
+                    description="Its container is gone; it was kept because other ports use it.",
+                )
+
+
+class Ports:
+    """A port for each network of a pod, made or given, bound to the pod's host, with what the host plugs as its data."""
+
+    name = PORT
+    stage = 1
+
+    def __init__(self, neutron: Neutron, installation: str) -> None:
+        self._neutron = neutron
+        self._mark = mark(installation)
+
+    def wanted_by(self, pod: Pod) -> Iterable[Want]:
+        """One for each network. Its shape changes with the host and the groups wished, not with what others do to the port."""
+        if pod.spec.network_driver != "neutron":
+            return
+        text = f"{pod.host_id} {','.join(sorted(pod.spec.security_groups))}"
+        shape = hashlib.sha256(text.encode()).hexdigest()[:32]
+        for wish in pod.spec.networks:
+            why = f"the pod is on network {wish.network}"
+            yield Want(kind=self.name, key=wish.key, why=why, shape=shape)
+
+    def make(self, task: Task) -> Made:
+        """The port, bound; found again when an answer was lost. Only groups that our own wish adds or drops are changed on a port that is there."""
+        wish = next((one for one in task.pod.spec.networks if one.key == task.key), None)
+        if wish is None:
+            raise errors.Conflict(f"The container is not to be on {task.key} any more.")
+        before = next((applied(one) for one in task.entries if one.kind == self.name and one.key == task.key), None)
+        work = self._given if wish.port is not None else self._own
+        (port, now), layout = self._beside_layout(wish.network, lambda: work(task, wish, before))
+        if port.vif_type in BINDING_FAILED:
+            raise errors.NotReady(
+                f"Neutron cannot connect port {port.id} on host {_host(task)}: no network agent of that name is alive there. "
+                "Ask the operator to look at the host's network."
+            )
+        told = msgspec.to_builtins(_plug(port, layout, given=now.given)) | msgspec.to_builtins(now)
+        return Made(external_id=port.id, data=msgspec.json.encode(told).decode())
+
+    def take_back(self, task: Task) -> None:
+        """Delete the port, or unbind a given one; what was never confirmed is looked for."""
+        entry = next((one for one in task.entries if one.kind == self.name and one.key == task.key), None)
+        known = None if entry is None else applied(entry)
+        if task.external_id is not None and known is not None:
+            if known.given:
+                self._unbind(task, task.external_id, known)
+            else:
+                self._neutron.delete_port(task.external_id)
+            return
+        for port in self._neutron.ports(device_id=task.pod.uuid):
+            if port.id == task.key:
+                self._unbind(task, port.id, Applied(given=True))
+            elif port.network_id == task.key and port.description == self._mark:
+                self._neutron.delete_port(port.id)
+
+    def _own(self, task: Task, wish: NetworkWish, before: Applied | None) -> tuple[Port, Applied]:
+        wanted = _groups(task, of_ours=True)
+        now = Applied(groups=wanted)
+        port: Port | None = None
+        if task.external_id is not None:
+            port = next(iter(self._neutron.ports(id=task.external_id)), None)
+        if port is None:
+            return self._created(task, wish, wanted), now
+        groups = changed(port.security_groups, () if before is None else before.groups, wanted)
+        return self._fitted(task, port, groups), now
+
+    def _created(self, task: Task, wish: NetworkWish, wanted: tuple[str, ...]) -> Port:
+        new = NewPort(
+            network_id=wish.network,
+            project_id=task.pod.project_id,
+            name=name_of(task.pod.uuid),
+            description=self._mark,
+            device_id=task.pod.uuid,
+            device_owner=DEVICE_OWNER,
+            host=_host(task),
+            mac=mac_of(task.pod.uuid, wish.network),
+            fixed_ips=tuple(addr for addr in (wish.v4, wish.v6) if addr),
+            security_groups=wanted,
+        )
+        try:
+            return self._neutron.create_port(new)
+        except errors.HigginsError as error:
+            if error.retryable:
+                raise
+            refusal = error
+        # The refusal may come of a port that an earlier request, whose answer was lost, has made.
+        for port in self._neutron.ports(device_id=task.pod.uuid, network_id=wish.network):
+            if port.description == self._mark:
+                return self._fitted(task, port, wanted if wanted and {*wanted} != {*port.security_groups} else None)
+        if new.mac is not None and new.mac in refusal.message:
+            return self._neutron.create_port(dataclasses.replace(new, mac=None))
+        raise explained(refusal, new) from refusal
+
+    def _given(self, task: Task, wish: NetworkWish, before: Applied | None) -> tuple[Port, Applied]:
+        port = next(iter(self._neutron.ports(id=wish.port)), None)
+        if port is None:
+            raise errors.Invalid(f"The port {wish.port} was deleted. Detach it, or create the container anew.")
+        if port.device_id not in ("", task.pod.uuid):
+            raise errors.Invalid(
+                f"The port {port.id} is in use by {port.device_id}. Use another port.", code="port-in-use"
+            )
+        wanted, known = _groups(task, of_ours=False), before or Applied()
+        come = [group for group in wanted if group not in known.groups]
+        leave = [group for group in known.added if group not in wanted]
+        groups = changed(port.security_groups, leave, come)
+        added = [one for one in known.added if one not in leave]
+        added += [one for one in come if one not in port.security_groups]
+        return self._fitted(task, port, groups), Applied(given=True, groups=wanted, added=tuple(added))
+
+    def _fitted(self, task: Task, port: Port, groups: Sequence[str] | None) -> Port:
+        """The port as ours on our host, with these groups unless ``None``; Neutron is asked only if something differs."""
+        host = _host(task)
+        is_ours = (port.device_id, port.device_owner) == (task.pod.uuid, DEVICE_OWNER)
+        if is_ours and groups is None and port.host == host and port.vif_type not in BINDING_FAILED:
+            return port
+        try:
+            return self._neutron.update_port(
+                port, device_id=task.pod.uuid, device_owner=DEVICE_OWNER, host=host, security_groups=groups
+            )
+        except errors.NotFound as error:
+            raise errors.Invalid(
+                f"A security group of the container, or its port, is gone: {error.message} Name others."
+            ) from error
+
+    def _unbind(self, task: Task, port_id: str, known: Applied) -> None:
+        port = next(iter(self._neutron.ports(id=port_id)), None)
+        if port is None or port.device_id != task.pod.uuid:
+            return
+        groups = changed(port.security_groups, known.added, ())
+        self._neutron.update_port(port, device_id="", device_owner="", host="", security_groups=groups)
+
+    def _beside_layout(
+        self, network_id: str, ask: Callable[[], tuple[Port, Applied]]
+    ) -> tuple[tuple[Port, Applied], Layout]:
+        """What ``ask`` gives, and the network's layout, asked for at the same time unless it is known."""
+        neutron = self._neutron
+        if neutron.knows(network_id):
+            found = ask()
+        else:
+            works: Sequence[Callable[[], object]] = (
+                ask,
+                lambda: neutron.network(network_id),
+                lambda: neutron.subnets_of(network_id),
+            )
+            answers = side_by_side(lambda work: work(), works)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            found = answers[0]  # type: ignore[assignment]
+        layout = neutron.layout(network_id)
+        if not {subnet for subnet, _ in found[0].fixed_ips} <= {subnet.id for subnet in layout.subnets}:
+            neutron.forget(network_id)
+            layout = neutron.layout(network_id)
+        return found, layout
+
+
+def changed(present: Sequence[str], before: Collection[str], now: Collection[str]) -> tuple[str, ...] | None:
+    """The groups that a port must be in: those it is in, without what is dropped and with what is new; ``None`` when that is no change.
+
+    What others put on the port, or took from it, stays so.
+    """
+    dropped = {one for one in before if one not in now}
+    new = [one for one in now if one not in before and one not in present]
+    groups = tuple(one for one in present if one not in dropped) + tuple(new)
+    return None if groups == tuple(present) else groups
+
+
+def explained(error: errors.HigginsError, new: NewPort) -> errors.HigginsError:
+    """Neutron's refusal of a port as a sentence for who wanted it."""
+    words = error.message.lower()
+    if isinstance(error, errors.OverQuota):
+        return errors.OverQuota(
+            f"The project may have no more ports at Neutron. Delete some, or ask for more. ({error.message})"
+        )
+    if isinstance(error, errors.NotFound):
+        if any(group in words for group in new.security_groups):
+            return errors.Invalid(f"A security group of the container is gone: {error.message} Name others.")
+        return errors.Invalid(f"The network {new.network_id} is gone. Use another network. ({error.message})")
+    if "no more ip addresses" in words:
+        return errors.Invalid(
+            f"The network {new.network_id} has no free address left. Delete something there, or use another network. ({error.message})"
+        )
+    if isinstance(error, errors.Conflict) and any(addr in words for addr in new.fixed_ips):
+        return errors.Invalid(
+            f"The address {' or '.join(new.fixed_ips)} is in use. Use another, or none. ({error.message})"
+        )
+    return error
+
+
+def _plug(port: Port, layout: Layout, *, given: bool) -> Plug:
+    subnets = {subnet.id: subnet for subnet in layout.subnets}
+    own = [(subnets[subnet_id], addr) for subnet_id, addr in port.fixed_ips if subnet_id in subnets]
+    domain = layout.network.dns_domain or port.dns_domain
+    return Plug(
+        port=port.id,
+        network=port.network_id,
+        mac=port.mac,
+        mtu=layout.network.mtu,
+        fixed_ips=tuple(
+            FixedIp(
+                addr=addr,
+                prefix_length=ipaddress.ip_network(subnet.cidr).prefixlen,
+                version=subnet.version,
+                subnet=subnet.id,
+                gateway=subnet.gateway,
+                routes=subnet.routes,
+            )
+            for subnet, addr in own
+        ),
+        dns_servers=tuple(dict.fromkeys(server for subnet, _ in own for server in subnet.dns_servers)),
+        dns_search=(domain,) if domain else (),
+        vif_type=port.vif_type,
+        bridge=port.bridge or "br-int",
+        datapath_type=port.datapath_type,
+        given=given,
+    )
+
+
+def _host(task: Task) -> str:
+    """What Neutron calls the pod's host."""
+    if task.host is None:
+        raise errors.Conflict("The pod has no host yet.")
+    facts = task.host.facts
+    return (facts.network_host if facts is not None else "") or task.host.hostname
+
+
+def _groups(task: Task, *, of_ours: bool) -> tuple[str, ...]:
+    """The groups that a pod wants its ports in; of a port of ours that exposes ports also the default one, which naming groups would leave out."""
+    wanted = dict.fromkeys(task.pod.spec.security_groups)
+    if _exposed(task.pod):
+        entry = next(one for one in task.entries if one.kind == SECURITY_GROUP)
+        if of_ours and entry.data:
+            wanted[entry.data] = None
+        wanted[task.made(SECURITY_GROUP, EXPOSED)] = None
+    return tuple(wanted)
+
+
+def _exposed(pod: Pod) -> list[str]:
+    return [port for one in (*pod.spec.init_containers, *pod.spec.containers) for port in one.exposed_ports]
