@@ -279,6 +279,27 @@ class CanCommit(Protocol):
 
 
 @runtime_checkable
+class CanLoadImages(Protocol):
+    """Takes images in from archives as well as from registries."""
+
+    def load_image(self, name: str, archive: Iterator[bytes]) -> ImageFacts:
+        """Take in the one image of an archive as ``docker save`` writes it, which must carry exactly this name (with its tag).
+
+        ``Invalid`` for what is no such archive, and then nothing of that name is there; ``OutOfCapacity`` when the disk is full.
+        """
+        ...
+
+
+@runtime_checkable
+class CanSaveImages(Protocol):
+    """Gives images out as archives."""
+
+    def save_image(self, name: str) -> AbstractContextManager[Iterator[bytes]]:
+        """An archive of one image as ``docker save`` writes it, in chunks as they are asked for; ``ImageNotFound``."""
+        ...
+
+
+@runtime_checkable
 class CanResize(Protocol):
     """Changes the limits of a container in place."""
 
@@ -332,13 +353,17 @@ ABILITIES: dict[str, type] = {
     "stats": CanStat,
     "copy": CanCopy,
     "commit": CanCommit,
+    "load": CanLoadImages,
+    "save": CanSaveImages,
     "resize": CanResize,
     "terminal": CanResizeTerminal,
     "probe": CanProbe,
     "volumes": HasVolumes,
 }
 
-AbilityName = Literal["pause", "exec", "logs", "stats", "copy", "commit", "resize", "terminal", "probe", "volumes"]
+AbilityName = Literal[
+    "pause", "exec", "logs", "stats", "copy", "commit", "load", "save", "resize", "terminal", "probe", "volumes"
+]
 
 
 def abilities(engine: Engine) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import http.client
 import threading
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
@@ -158,6 +159,29 @@ class Dialect(Verbs):
         headers = {"Content-Type": "application/json"}
         self.call("POST", "/commit", "commit the container", query=query, body=b"{}", headers=headers, timeout_s=None)
         return self.image(f"{repository}:{tag}")
+
+    def load_image(self, name: str, archive: Iterator[bytes]) -> api.ImageFacts:
+        """Take an archive in, as it is read."""
+        what = f"load the image {name}"
+        headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+        try:
+            answer = self.http.call("POST", self.load_path, body=archive, headers=headers, timeout_s=None)
+        except (OSError, http.client.HTTPException) as problem:
+            raise faults.translate(problem, what) from problem
+        refusal = faults.load_refusal(answer)
+        if refusal is not None:
+            raise refusal
+        return self.image(name)
+
+    load_path = "/images/load"
+
+    @contextlib.contextmanager
+    def save_image(self, name: str) -> Iterator[Iterator[bytes]]:
+        """An archive of an image, as it comes."""
+        self.image(name)
+        what = f"save the image {name}"
+        with self.opened("GET", f"/images/{quoted(name)}/get", what) as stream:
+            yield streams.translated(stream.chunks(), what)
 
     def resize_terminal(self, uuid: str, *, height: int, width: int) -> None:
         """Set the size of its terminal."""

@@ -115,6 +115,29 @@ def _refusal(status: int, text: str, what: str) -> errors.HigginsError:
     return errors.NotReady(sentence)
 
 
+def load_refusal(answer: Answer) -> errors.HigginsError | None:
+    """What an engine's answer to an archive means, ``None`` for a good one; some say only in the stream of an answer of 200 what is wrong."""
+    text = words(answer.body) if answer.status >= 400 else _streamed_error(answer.body)
+    if answer.status < 400 and not text:
+        return None
+    if _FULL.search(text):
+        return errors.OutOfCapacity("The disk of the host is full: the image could not be loaded. Remove images there.")
+    if answer.status == 503:
+        return errors.Unavailable(f"The engine could not load the image: {text}.")
+    return errors.Invalid(f"The engine cannot read the image's archive: {text.strip().rstrip('.') or answer.status}.")
+
+
+def _streamed_error(body: bytes) -> str:
+    for line in body.splitlines():
+        try:
+            told = msgspec.json.decode(line) if line.strip() else {}
+        except msgspec.DecodeError:
+            continue
+        if isinstance(told, dict) and (told.get("error") or told.get("errorDetail")):
+            return str(told.get("error") or (told["errorDetail"] or {}).get("message") or "no reason given")
+    return ""
+
+
 def pull_failure(text: str, reference: str) -> errors.HigginsError:
     """The error to raise for what an engine wrote when a pull failed; its stream says it in words only."""
     image, registry = f"the image {reference}", f"The registry {references.parse(reference).domain}"

@@ -16,6 +16,7 @@ from typing import IO
 from higgins.core import errors, units
 from higgins.core.phase import EngineState, Health
 from higgins.engine import api
+from higgins.engine.fake import archive as archives
 from higgins.engine.fake import behaviour, script
 from higgins.engine.fake.store import DirectoryStore, MemoryStore
 from higgins.engine.fake.verbs import FakeVerbs
@@ -184,6 +185,17 @@ class FakeEngine(FakeVerbs):
         record = self._get(uuid)
         content = repr((record.digest, sorted(record.files.items()), uuid)).encode()
         return self._keep_image(f"{repository}:{tag}", hashlib.sha256(content).hexdigest())
+
+    def load_image(self, name: str, archive: Iterator[bytes]) -> api.ImageFacts:
+        """Keep the image of an archive."""
+        self.store.check()
+        return self._keep_image(name, archives.digest_of(archive, name))
+
+    @contextlib.contextmanager
+    def save_image(self, name: str) -> Iterator[Iterator[bytes]]:
+        """An archive of an image."""
+        facts = self.image(name)
+        yield iter((archives.written(name, facts.digest.removeprefix("sha256:")),))
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
         """Remember other limits."""

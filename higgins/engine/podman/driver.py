@@ -33,6 +33,7 @@ class PodmanEngine(Dialect):
     name = "podman"
     container_root = "/libpod/containers"
     image_root = "/libpod/images"
+    load_path = "/libpod/images/load"
 
     def __init__(self, socket_path: str, installation: str) -> None:
         super().__init__(socket_path, installation)
