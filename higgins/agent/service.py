@@ -76,6 +76,7 @@ class Agent:
         tls: live.TlsFiles | None = None,
         journal: Journal | None = None,
         boot: str | None = None,
+        network_host: str = "",
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
@@ -105,7 +106,7 @@ class Agent:
         )
         self._images = Images(engine, pulls, self._reporter, self._queue, timings)
         self._orphans = Orphans(engine, self._observer, files, self._loop.knows, grace_s=timings.orphan_grace_s)
-        self._inventory = Inventory(engine, hostname)
+        self._inventory = Inventory(engine, hostname, network_host)
         self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
         answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
         self._live = live.LiveServer(answers, live_address, live_token, tls)

@@ -61,6 +61,7 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
             orphan_grace_s=conf.agent.orphan_grace_s,
         ),
         workers=conf.agent.workers,
+        network_host=conf.agent.network_host,
         journal=Journal(state_dir / "journal.sqlite", lost=conf.agent.lost_journal),
         tls=TlsFiles(certificate=conf.agent.ssl_cert_file, key=conf.agent.ssl_key_file)
         if conf.agent.ssl_cert_file

@@ -35,7 +35,7 @@ def application() -> WSGI:
     database = parts.open_database(conf)
     means = _means(conf, database)
     app = make_app(
-        service.build(means, parts.AgentQuestions()),
+        service.build(means, parts.AgentQuestions(conf.wire.agents_ca_file)),
         _identity(conf),
         metrics=Metrics(_gather(database, means.settings.host_down_after_s)),
         healthy=_healthy(database),

@@ -1,9 +1,17 @@
 # What the cloud is made of: Debian's packages, and Python environments from hashed locks, kept for every later cloud. Sourced after say, apt, python and place.
 
 CLOUD_PACKAGES=(mariadb-server-core mariadb-client-core rabbitmq-server memcached openvswitch-switch ovn-central ovn-host
-    iproute2 iputils-ping util-linux curl e2fsprogs)
+    iproute2 iputils-ping util-linux curl e2fsprogs openssl)
 
-need_cloud_packages() { need_packages_asleep "${CLOUD_PACKAGES[@]}"; }
+need_cloud_packages() {
+    local engine
+    need_packages_asleep "${CLOUD_PACKAGES[@]}" || return
+    for engine in podman docker; do
+        install_engine "$engine" || return
+    done
+    # No mirror can be reached from inside.
+    quietly "Making an image of busybox" busybox_tar
+}
 
 # need_cloud_environments: sets SERVICES and DASHBOARD; makes them when they are not there.
 need_cloud_environments() {

@@ -27,6 +27,12 @@ SERVICES: dict[str, tuple[int | None, str | None]] = {
     "heat": (8004, "/"),
     "heat-engine": (None, None),
     "horizon": (8080, "/auth/login/"),
+    "higgins-api": (9517, "/healthcheck"),
+    "higgins-controller": (9518, None),
+    "higgins-agent-podman": (9519, None),
+    "higgins-agent-docker": (9520, None),
+    "podman": (None, None),
+    "docker": (None, None),
 }
 
 
@@ -79,7 +85,7 @@ def main() -> None:
     run = pathlib.Path(sys.argv[1]) / "run"
     sessions = sessions_of_processes()
     healthy, total_mib = True, 0
-    print(f"{'service':18}{'port':>6}  {'memory':>8}  state")
+    print(f"{'service':22}{'port':>6}  {'memory':>8}  state")
     for name, (port, path) in SERVICES.items():
         try:
             pid = int((run / f"{name}.pid").read_text())
@@ -92,8 +98,8 @@ def main() -> None:
             used_mib = memory_mib(sessions, pid)
         healthy = healthy and state.startswith(("answers", "runs"))
         total_mib += used_mib
-        print(f"{name:18}{port or '':>6}  {used_mib:>4} MiB  {state}")
-    print(f"{'together':18}{'':>6}  {total_mib:>4} MiB")
+        print(f"{name:22}{port or '':>6}  {used_mib:>4} MiB  {state}")
+    print(f"{'together':22}{'':>6}  {total_mib:>4} MiB")
     sys.exit(0 if healthy else 1)
 
 

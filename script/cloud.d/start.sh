@@ -2,7 +2,7 @@
 set -uo pipefail
 CLOUD_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 CLOUD=$1 CLOUD_NODE=$2 SERVICES=$3 DASHBOARD=$4
-for part in ../lib/say daemons infrastructure services; do . "$CLOUD_LIB/$part.sh"; done
+for part in ../lib/say ../lib/engines daemons infrastructure services higgins; do . "$CLOUD_LIB/$part.sh"; done
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin no_proxy=127.0.0.1,localhost PYTHONUNBUFFERED=1
 unset PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 FAILED=$CLOUD/run/failed
@@ -35,5 +35,6 @@ wait
 bring neutron &
 bring glance placement heat &
 bring cinder horizon &
+bring higgins && bring host_podman host_docker
 wait
 [ ! -e "$FAILED" ]

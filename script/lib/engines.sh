@@ -2,15 +2,15 @@
 #
 #   install_engine podman|docker                 what is missing, by apt; starts no service
 #   running_engine podman|docker                 prints the socket of an engine that the machine runs already; 1 when none
-#   start_podman STATE_DIR SOCKET [private]      a service of our own; storage is the user's, or all below STATE_DIR when private
-#   start_docker STATE_DIR SOCKET [private]      a daemon of our own (root only), everything below STATE_DIR
+#   start_podman STATE_DIR SOCKET [private|here] a service of our own; storage is the user's, or all below STATE_DIR when private or here
+#   start_docker STATE_DIR SOCKET [private|here]     a daemon of our own (root only), everything below STATE_DIR
 #   start_registry STATE_DIR ADDRESS [HTPASSWD] [PID]   a registry, in the network namespace of process PID when given
 #   registry_answers ADDRESS                     whether a registry is there
 #   make_busybox_image podman|docker SOCKET      docker.io/library/busybox:latest from Debian's package; nothing when it is there
 #   stop_engine PIDFILE                          ends what one of the above started; nothing when it has ended
 #   wipe_engine STATE_DIR                        stops what STATE_DIR started, ends its containers, removes its files
 #
-# `private` also gives the engine a network namespace of its own, so that it can run beside any other.
+# `private` also gives the engine a network namespace of its own, so that it can run beside any other; `here` leaves it in the caller's.
 # Process ids are in STATE_DIR/{podman,docker,registry}.pid, logs beside them as .log. Containers outlive their engine's
 # end except with wipe_engine. HIGGINS_REGISTRY_MIRROR=HOST:PORT makes an engine ask that registry before docker.io.
 
@@ -188,7 +188,7 @@ start_podman() {
         _engine_podman_storage "$dir" >"$dir/storage.conf"
         ! grep -q '"cni"' "$dir/containers.conf" || _engine_podman_network "$dir" >"$dir/networks/podman.conflist"
         settings+=("CONTAINERS_STORAGE_CONF=$dir/storage.conf")
-        [ "$(id -u)" != 0 ] || prefix=(unshare --net)
+        [ "$(id -u)" != 0 ] || [ "$private" = here ] || prefix=(unshare --net)
     fi
     if [ -n "$private" ] || [ -n "${HIGGINS_REGISTRY_MIRROR-}" ]; then
         _engine_podman_registries >"$dir/registries.conf"
@@ -233,7 +233,7 @@ start_docker() {
     mkdir -p "$dir" "$(dirname "$socket")" "$(_engine_run_dir "$dir")"
     _engine_fix_hybrid_cgroups
     _engine_docker_conf "$dir" "$socket" >"$dir/daemon.json"
-    [ -z "$private" ] || prefix=(unshare --net)
+    [ "$private" != private ] || prefix=(unshare --net)
     _engine_alive "$state/docker.pid" || rm -f "$socket"
     _engine_forget_dead "$(_engine_run_dir "$dir")/dockerd.pid" "$(_engine_run_dir "$dir")/containerd/containerd.pid"
     _engine_launch "$state/docker.pid" "$state/docker.log" "${prefix[@]}" -- dockerd --config-file "$dir/daemon.json"

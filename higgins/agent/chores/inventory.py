@@ -16,10 +16,10 @@ DISK_STEP_GIB = 1
 
 
 class Inventory:
-    """Asks for the facts of this host; every method may be called from any thread."""
+    """Asks for the facts of this host; every method may be called from any thread. ``network_host`` is what Neutron calls it."""
 
-    def __init__(self, engine: Engine, hostname: str) -> None:
-        self._engine, self._hostname = engine, hostname
+    def __init__(self, engine: Engine, hostname: str, network_host: str = "") -> None:
+        self._engine, self._hostname, self._network_host = engine, hostname, network_host
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
         self._told: model.HostFacts | None = None
@@ -55,6 +55,7 @@ class Inventory:
             abilities=abilities(self._engine),
             disk_quota_supported=known.disk_quota if known else False,
             cannot_limit=known.cannot_limit if known else (),
+            network_host=self._network_host,
         )
 
     def news(self) -> model.HostFacts | None:

@@ -18,6 +18,7 @@ WIRE = [
     ),
     cfg.StrOpt("ssl_cert_file", help="Certificate for https."),
     cfg.StrOpt("ssl_key_file", help="Private key for https."),
+    cfg.StrOpt("agents_ca_file", help="Certificates that sign the agents' own, for live questions over https."),
     cfg.StrOpt(
         "hints",
         help="Where API processes wake the controller: unix:PATH. The default is hints.sock in the state directory.",
@@ -40,6 +41,11 @@ AGENT = [
     ),
     cfg.StrOpt("ssl_cert_file", help="Certificate of this agent, for https."),
     cfg.StrOpt("ssl_key_file", help="Private key of this agent, for https."),
+    cfg.StrOpt(
+        "network_host",
+        default="",
+        help="What Neutron calls this machine, when it is not this host's name: two agents of one machine share one switch.",
+    ),
     cfg.IntOpt("workers", default=8, min=1, help="Pods looked after side by side."),
     cfg.IntOpt(
         "wish_deadline_s", default=600, min=1, help="How long a wish is tried before the pod is failed with a reason."
