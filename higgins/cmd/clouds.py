@@ -13,6 +13,7 @@ from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
 from higgins.provision.kinds import Kind, Volumes
+from higgins.store.records import installation
 from higgins.store.session import Database
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def open_services(conf: cfg.ConfigOpts) -> Services | None:
     if not _chosen(conf):
         return None
     session = _session(conf)
-    return Services(session=session)
+    neutron = None
+    if conf.cloud.network_driver == "neutron":
+        from higgins.cloud.neutron import Neutron
+
+        neutron = Neutron.of(session)
+    return Services(session=session, neutron=neutron)
 
 
 def open_kinds(services: Services | None, database: Database) -> list[Kind]:
@@ -35,6 +41,12 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
     kinds: list[Kind] = [Volumes(database)]
     if services is None:
         return kinds
+    with database.read() as tx:
+        installed = installation.uuid(tx)
+    if services.neutron is not None:
+        from higgins.provision.ports import Ports, SecurityGroups
+
+        kinds += [SecurityGroups(services.neutron, installed), Ports(services.neutron, installed)]
     return kinds
 
 
