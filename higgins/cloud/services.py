@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # an installation without an OpenStack has no keystoneauth1, and no memory for it
+    from higgins.cloud.cinder import Cinder
     from higgins.cloud.neutron import Neutron
     from higgins.cloud.session import Session
 
@@ -18,4 +19,5 @@ class Services:
     """
 
     session: Session
+    cinder: Cinder | None = None
     neutron: Neutron | None = None

@@ -12,7 +12,8 @@ from oslo_config import cfg
 from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
-from higgins.provision.kinds import Kind, Volumes
+from higgins.provision.kinds import Kind
+from higgins.provision.volumes import Attachments, NewVolumes, Volumes
 from higgins.store.records import installation
 from higgins.store.session import Database
 
@@ -33,7 +34,12 @@ def open_services(conf: cfg.ConfigOpts) -> Services | None:
         from higgins.cloud.neutron import Neutron
 
         neutron = Neutron.of(session)
-    return Services(session=session, neutron=neutron)
+    cinder = None
+    if "cinder" in conf.cloud.volume_drivers:
+        from higgins.cloud.cinder import open_cinder
+
+        cinder = open_cinder(session)
+    return Services(session=session, neutron=neutron, cinder=cinder)
 
 
 def open_kinds(services: Services | None, database: Database) -> list[Kind]:
@@ -47,6 +53,8 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
         from higgins.provision.ports import Ports, SecurityGroups
 
         kinds += [SecurityGroups(services.neutron, installed), Ports(services.neutron, installed)]
+    if services.cinder is not None:
+        kinds += [NewVolumes(services.cinder), Attachments(services.cinder, installed)]
     return kinds
 
 

@@ -11,8 +11,6 @@ from higgins.provision.plan import Want
 from higgins.store.hosts import Host
 from higgins.store.loops.ledger import Entry
 from higgins.store.pods import Pod
-from higgins.store.records import volumes
-from higgins.store.session import Database
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,41 +64,6 @@ class Kind(Protocol):
     def take_back(self, task: Task) -> None:
         """Take one thing back; nothing happens when it is not there."""
         ...
-
-
-class Volumes:
-    """Local volumes: a record bound to the pod's host, where the agent makes the volume itself.
-
-    A volume that goes with its pod loses its record here, after the host has reported its data gone; any other stays and stays bound.
-    """
-
-    name = "volume"
-    stage = 0
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def wanted_by(self, pod: Pod) -> Iterable[Want]:
-        """Each volume that the pod mounts."""
-        for uuid in volumes.mounted_by(pod.spec):
-            yield Want(kind=self.name, key=uuid, why="a container of the pod mounts it")
-
-    def make(self, task: Task) -> Made:
-        """Bind the record to the pod's host; ``Invalid`` when its data is on another one."""
-        if task.pod.host_id is None:
-            raise errors.Conflict("The pod has no host yet.")
-        with self._db.write() as tx:
-            if not volumes.bind(tx, task.key, task.pod.host_id):
-                raise errors.Invalid(
-                    f"The volume {task.key} is not on the host of this container, or was deleted. Create the container anew."
-                )
-        return Made(external_id=task.key)
-
-    def take_back(self, task: Task) -> None:  # noqa: D102 - see Kind
-        with self._db.write() as tx:
-            found = volumes.of(tx, (task.key,)).get(task.key)
-            if found is not None and found.pod_uuid == task.pod.uuid:
-                volumes.delete(tx, task.key)
 
 
 def by_name(kinds: Sequence[Kind]) -> dict[str, Kind]:

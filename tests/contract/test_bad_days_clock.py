@@ -14,8 +14,8 @@ from store_rows import Rows, status
 from higgins.core import model
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.housekeeping import Housekeeper
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts
 from higgins.store.agents.desk import Desk

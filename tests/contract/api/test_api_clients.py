@@ -25,8 +25,8 @@ from higgins.control.settings import Settings
 from higgins.engine.fake.driver import FakeEngine
 from higgins.engine.fake.store import MemoryStore
 from higgins.policy.enforce import Policy
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts
 from higgins.store.agents.desk import Desk

@@ -21,8 +21,8 @@ from higgins.core import errors, model
 from higgins.core.caller import Caller, Scope
 from higgins.core.phase import EngineState, Phase
 from higgins.policy.enforce import Policy
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods
 from higgins.store.agents import reports

@@ -10,11 +10,12 @@ from store_rows import Rows, status
 
 from higgins.core import model
 from higgins.core.phase import Phase
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
 from higgins.store.agents import assignments
+from higgins.store.loops.holds import Holder
 from higgins.store.records import volumes
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
@@ -44,7 +45,8 @@ class Killer:
 
 def passes(db: Database) -> None:
     local = hints.LocalHints()
-    provisioner = Provisioner(db, local, [Volumes(db)], Sealer(bytes(range(32))))
+    again = Holder("controller")  # what a controller has again after its restart
+    provisioner = Provisioner(db, local, [Volumes(db)], Sealer(bytes(range(32))), holder=again)
     Scheduler(db, local).run_once()
     provisioner.make_once()
     provisioner.take_back_once()

@@ -11,9 +11,10 @@ from store_rows import EVERYBODY, Rows, status
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.housekeeping import Housekeeper
-from higgins.provision.kinds import Kind, Made, Task, Volumes
+from higgins.provision.kinds import Kind, Made, Task
 from higgins.provision.loop import Provisioner
 from higgins.provision.plan import Want
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
 from higgins.store.loops import ledger

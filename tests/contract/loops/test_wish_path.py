@@ -12,8 +12,8 @@ from store_rows import Counter, Rows, until
 from higgins.core import errors
 from higgins.core.model import PodStatus
 from higgins.core.phase import Desired, Phase, Wish
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store.agents.desk import Desk
 from higgins.store.seal import Sealer
