@@ -10,12 +10,13 @@ import random
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from higgins.cloud.session import Caller
 from higgins.core import errors
 
-SERVICE_TYPE = "placement"
+if TYPE_CHECKING:  # so that types alone need no keystoneauth1
+    from higgins.cloud.session import Caller, Session
+
 MICROVERSION = "placement 1.38"
 """The first in which a consumer has a type."""
 
@@ -73,6 +74,11 @@ class Placement:
 
     def __init__(self, service: Caller) -> None:
         self._service = service
+
+    @classmethod
+    def of(cls, session: Session) -> Placement:
+        """The Placement of the catalogue."""
+        return cls(session.service("placement", "Placement", microversion=MICROVERSION))
 
     def provider(self, uuid: str) -> Provider | None:
         """The provider of this uuid, if there is one."""

@@ -20,6 +20,7 @@ from higgins.provision.loop import Provisioner
 from higgins.scheduler.loop import Scheduler
 from higgins.store.agents.desk import Desk
 from higgins.store.claims import Ratios
+from higgins.store.loops.holds import Holder
 from higgins.wire import hints
 from higgins.wire.server import Server
 
@@ -70,6 +71,8 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
     sealer = parts.open_sealer(conf)
     local = hints.LocalHints()
     chosen = conf.scheduler
+    # Nobody else listens there at the same time, and after a restart this one does again.
+    holder = Holder(f"{load.hostname(conf)} {load.wire_address(conf)}"[:255])
     return [
         Scheduler(
             database,
@@ -90,6 +93,7 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             sealer,
             interval_s=chosen.poll_s,
             at_once=_PODS_AT_ONCE,
+            holder=holder,
         ),
         Housekeeper(
             database,

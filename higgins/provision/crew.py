@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from higgins.store.loops.holds import Holder
+
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -15,33 +17,27 @@ R = TypeVar("R")
 
 
 class Crew:
-    """Does one piece of work for each pod at a time, on up to ``at_once`` threads; with 0 in the calling thread.
+    """Does pieces of work on up to ``at_once`` threads; with 0 in the calling thread. Crews of one ``holder`` never work on one pod at once.
 
-    ``again`` is called, from the thread of the work, when somebody came with a newer generation of the pod while the work went on.
+    ``again`` is called when somebody came for a pod while a crew was at it: for one that is at something else, or with a newer generation.
     """
 
-    def __init__(self, name: str, again: Callable[[], None], *, at_once: int = 0) -> None:
-        self._name, self._again, self._at_once = name, again, at_once
+    def __init__(self, name: str, holder: Holder, again: Callable[[], None], *, at_once: int = 0) -> None:
+        self._name, self._holder, self._again, self._at_once = name, holder, again, at_once
         self._lock = threading.Lock()
-        self._busy: dict[str, int] = {}
-        self._newer: set[str] = set()
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
 
     def take(self, uuid: str, generation: int, work: Callable[[], None]) -> None:
-        """Have ``work`` done for this pod, unless something is being done for it: then it is asked for anew later, if this is newer."""
-        with self._lock:
-            if uuid in self._busy:
-                if generation > self._busy[uuid]:
-                    self._newer.add(uuid)
-                return
-            self._busy[uuid] = generation
-            if self._at_once and self._threads is None:
-                self._threads = concurrent.futures.ThreadPoolExecutor(self._at_once, self._name)
-            threads = self._threads
-        if threads is None:
+        """Have ``work`` done for this pod, unless something is being done for it."""
+        if not self._holder.begin(uuid, self, generation, self._again):
+            return
+        if not self._at_once:
             self._do(uuid, work)
-        else:
-            threads.submit(self._do, uuid, work)
+            return
+        with self._lock:
+            if self._threads is None:
+                self._threads = concurrent.futures.ThreadPoolExecutor(self._at_once, self._name)
+            self._threads.submit(self._do, uuid, work)
 
     def stop(self) -> None:
         """End after the work that has begun; what waits is forgotten."""
@@ -49,21 +45,15 @@ class Crew:
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=True, cancel_futures=True)
-        with self._lock:
-            self._busy.clear()
-            self._newer.clear()
+        self._holder.abandon(self)
 
     def _do(self, uuid: str, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception:  # the loop of a thread: the pod is found due again by the next pass
             LOG.exception("The work on pod %s met something unforeseen and will be tried again", uuid)
-        with self._lock:
-            self._busy.pop(uuid, None)
-            newer = uuid in self._newer
-            self._newer.discard(uuid)
-        if newer:
-            self._again()
+        finally:
+            self._holder.end(uuid)
 
 
 def side_by_side(work: Callable[[T], R], things: Sequence[T]) -> list[R | Exception]:

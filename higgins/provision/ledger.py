@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from higgins.core import errors
 from higgins.provision.crew import side_by_side, worst
 from higgins.provision.kinds import Kind, Made, Task
-from higgins.provision.plan import Have, Step
+from higgins.provision.plan import Have, Step, Want, plan, take_back
 from higgins.store.hosts import Host
 from higgins.store.loops import ledger
+from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
-from higgins.store.session import Database, Transaction
+from higgins.store.session import Database, Overtaken, Transaction
 
 LOG = logging.getLogger(__name__)
 
@@ -67,67 +68,106 @@ class Job:
 
 
 class Executor:
-    """Does jobs; may be used from several threads, one pod's jobs from one at a time."""
+    """Makes and takes back what pods have of the outside, each under a hold; may be used from several threads, for one pod from one at a time."""
 
-    def __init__(self, db: Database, kinds: Mapping[str, Kind], sealer: Sealer) -> None:
+    def __init__(self, db: Database, kinds: Mapping[str, Kind], sealer: Sealer, holder: Holder) -> None:
         self._db = db
         self._kinds = kinds
         self._sealer = sealer
+        self._holder = holder
 
-    def make(self, job: Job, finish: Finish) -> None:
-        """Do the steps of a ``plan``, stage by stage, and ``finish`` in the last transaction.
+    def make(self, pod: Pod, host: Host | None, wants: Sequence[Want], finish: Finish) -> bool:
+        """Have the outside give all that is wanted, stage by stage, and ``finish`` in the last transaction, while the pod is still held.
 
-        Raises the worst that the outside answered; what its neighbours of that stage made is noted all the same, the rest is left for the next pass.
+        False, with nothing done, when the pod was changed or another controller is at it. Raises the worst that the outside answered; what its
+        neighbours of that stage made is noted all the same, the rest is left for the next pass.
         """
-        makes = [step for step in job.steps if step.verb == "make"]
-        released = [(step.kind, step.key) for step in job.steps if step.verb == "release"]
-        stages = self._stages(makes)
         with self._db.write() as tx:
-            ledger.release(tx, job.pod.uuid, released, job.pod.generation)
+            if not self._holder.take(tx, pod.id, pod.generation):
+                return False
+            entries = ledger.of(tx, [pod.uuid]).get(pod.uuid, [])
+            job = Job(pod=pod, host=host, steps=plan(wants, haves(entries)), entries=entries)
+            makes = [step for step in job.steps if step.verb == "make"]
+            released = [(step.kind, step.key) for step in job.steps if step.verb == "release"]
+            stages = self._stages(makes)
+            ledger.release(tx, pod.uuid, released, pod.generation)
             asked = [ledger.Asked(kind=step.kind, key=step.key, shape=step.shape) for step in makes]
-            ledger.ask(tx, job.pod.uuid, asked, host_id=job.pod.host_id)
+            known = {(entry.kind, entry.key) for entry in entries}
+            ledger.ask(tx, pod.uuid, asked, host_id=pod.host_id, known=known)
             if not stages:
                 finish(tx)
-        entries = job.entries
+        there: Sequence[ledger.Entry] = entries
         for number, stage in enumerate(stages, 1):
-            entries = self._make_stage(job, stage, entries, finish if number == len(stages) else None)
+            there = self._make_stage(job, stage, there, finish if number == len(stages) else None)
+        return True
 
-    def take_back(self, job: Job, finish: Finish) -> None:
-        """Do the steps of a ``take_back``, the highest stage first, and ``finish`` in the last transaction; raises as ``make`` does."""
-        stages = self._stages(job.steps)[::-1]
-        for number, stage in enumerate(stages, 1):
-            found = side_by_side(lambda step: self._take_back(job, step), stage)
-            gone = [step for step, answer in zip(stage, found, strict=True) if not isinstance(answer, Exception)]
-            error = worst((answer for answer in found if isinstance(answer, Exception)), is_final)
-            with self._db.write(durable=False) as tx:
-                ledger.strike(tx, job.pod.uuid, [(step.kind, step.key) for step in gone])
-                if error is None and number == len(stages):
-                    finish(tx)
-            if error is not None:
-                raise error
-        if not stages:
-            with self._db.write(durable=False) as tx:
+    def take_back(self, pod: Pod, host: Host | None, finish: Finish, *, observed: int | None) -> bool:
+        """Give the outside back what the pod needs no more (see ``plan.take_back``), the highest stage first, and ``finish`` in the last
+        transaction; gives False and raises as ``make`` does.
+        """
+        with self._db.write(durable=False) as tx:
+            if not self._holder.take(tx, pod.id, pod.generation):
+                return False
+            entries = ledger.of(tx, [pod.uuid]).get(pod.uuid, [])
+            job = Job(pod=pod, host=host, steps=take_back(haves(entries), observed=observed), entries=entries)
+            going = {(step.kind, step.key) for step in job.steps}
+            ledger.doubt(tx, [entry for entry in entries if (entry.kind, entry.key) in going])
+            stages = self._stages(job.steps)[::-1]
+            if not stages:
                 finish(tx)
+        for number, stage in enumerate(stages, 1):
+            self._take_back_stage(job, stage, finish if number == len(stages) else None)
+        return True
+
+    def _take_back_stage(self, job: Job, stage: Sequence[Step], finish: Finish | None) -> None:
+        found = side_by_side(lambda step: self._take_back(job, step), stage)
+        gone = [
+            (step.kind, step.key)
+            for step, answer in zip(stage, found, strict=True)
+            if not isinstance(answer, Exception)
+        ]
+        error = worst((answer for answer in found if isinstance(answer, Exception)), is_final)
+        try:
+            with self._db.write(durable=False) as tx:
+                ledger.strike(tx, job.pod.uuid, gone)
+                if error is None and finish is not None:
+                    finish(tx)
+        except Overtaken:
+            # Gone it is all the same, or a pod that lives on would be handed out without it.
+            with self._db.write(durable=False) as tx:
+                ledger.strike(tx, job.pod.uuid, gone)
+            raise
+        if error is not None:
+            raise error
 
     def _make_stage(
         self, job: Job, stage: Sequence[Step], entries: Sequence[ledger.Entry], finish: Finish | None
     ) -> Sequence[ledger.Entry]:
         found = side_by_side(lambda step: self._make(job, step, entries), stage)
-        made = [
-            _answered(step, answer)
+        made = {
+            (step.kind, step.key): _answered(step, answer)
             for step, answer in zip(stage, found, strict=True)
             if not isinstance(answer, Exception)
-        ]
+        }
         error = worst((answer for answer in found if isinstance(answer, Exception)), is_final)
         with self._db.write() as tx:
-            ledger.made(tx, job.pod.uuid, made, self._sealer)
-            if error is None and finish is not None:
+            lost = ledger.made(tx, job.pod.uuid, made.values(), self._sealer)
+            if error is None and finish is not None and not lost:
                 finish(tx)
             elif error is None:
                 entries = ledger.of(tx, [job.pod.uuid]).get(job.pod.uuid, [])
+        self._undo(job, [step for step in stage if (step.kind, step.key) in lost], made)
         if error is not None:
             raise error
         return entries
+
+    def _undo(self, job: Job, lost: Sequence[Step], made: Mapping[tuple[str, str], ledger.Answered]) -> None:
+        """Take back what was made after somebody else took it for dead, struck it, and nobody would know of it any more."""
+        for step in lost:
+            external_id = made[step.kind, step.key].external_id
+            self._take_back(job, dataclasses.replace(step, verb="take_back", external_id=external_id))
+        if lost:
+            raise Overtaken(f"Making things for the pod {job.pod.uuid} took too long and was undone.")
 
     def _make(self, job: Job, step: Step, entries: Sequence[ledger.Entry]) -> Made:
         LOG.info("Pod %s: %s", job.pod.uuid, step)

@@ -7,20 +7,23 @@ every change is guarded and every step can be repeated.
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import random
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from higgins.core import errors
 from higgins.provision import kinds as kinds_of
 from higgins.provision.crew import Crew
-from higgins.provision.ledger import Executor, Job, haves, is_final
-from higgins.provision.plan import Want, plan, take_back
+from higgins.provision.ledger import Executor, haves, is_final
+from higgins.provision.plan import Want, plan
 from higgins.store import hosts
 from higgins.store.hosts import Host
 from higgins.store.loops import ledger, provisioning
+from higgins.store.loops.holds import Holder
 from higgins.store.loops.provisioning import Standing
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
@@ -32,13 +35,14 @@ LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 300.0
+_AT_MOST = 500
 
 
 class Provisioner:
     """Hands pods to their hosts once the outside has given what they need, and takes rows away once it has everything back.
 
     ``at_once`` pods are made, and as many taken back, side by side; with 0 a pass does them itself, one after another. A wish for which the
-    outside has not given its part ``deadline_s`` after it was made has failed.
+    outside has not given its part ``deadline_s`` after it was made has failed. ``holder`` says as whom pods are held while that goes on.
     """
 
     def __init__(
@@ -51,15 +55,17 @@ class Provisioner:
         interval_s: float = 5.0,
         at_once: int = 0,
         deadline_s: float = 600.0,
+        holder: Holder | None = None,
     ) -> None:
         self._db = db
         self._hints = own_hints
         self._kinds = tuple(kinds)
         self._deadline = datetime.timedelta(seconds=deadline_s)
-        self._executor = Executor(db, kinds_of.by_name(kinds), sealer)
+        self._holder = holder or Holder()
+        self._executor = Executor(db, kinds_of.by_name(kinds), sealer, self._holder)
         self._making, self._taking = Pauses(), Pauses()
-        self._makers = Crew("provision", lambda: own_hints.nudge(hints.PROVISION), at_once=at_once)
-        self._takers = Crew("take-back", lambda: own_hints.nudge(hints.TAKE_BACK), at_once=at_once)
+        self._makers = Crew("provision", self._holder, self._make_again, at_once=at_once)
+        self._takers = Crew("take-back", self._holder, self._take_back_again, at_once=at_once)
         self._pulses = (
             Pulse("provision", self.make_once, own_hints, (hints.PROVISION,), interval_s=interval_s),
             Pulse("take-back", self.take_back_once, own_hints, (hints.TAKE_BACK,), interval_s=interval_s),
@@ -77,33 +83,36 @@ class Provisioner:
         self._makers.stop()
         self._takers.stop()
 
+    def _make_again(self) -> None:
+        self._hints.nudge(hints.PROVISION)
+
+    def _take_back_again(self) -> None:
+        self._hints.nudge(hints.TAKE_BACK)
+
     def make_once(self) -> float | None:
         """One pass over pods with a new wish; gives after how many seconds a failed one is due again."""
         with self._db.read() as tx:
-            due = self._making.let_through(provisioning.due(tx))
+            due = self._making.let_through(provisioning.due(tx, self._holder, self._making.room()))
             has = ledger.of(tx, [one.pod.uuid for one in due if one.has_outside])
             wants = {one.pod.uuid: self._wants(one.pod) for one in due}
-            steps = {uuid: plan(wants[uuid], haves(has.get(uuid, []))) for uuid in wants}
-            places = _hosts_of(tx, [one.pod for one in due if steps[one.pod.uuid]])
-        self._hand_over([one.pod for one in due if not steps[one.pod.uuid]])
-        for pod in [one.pod for one in due if steps[one.pod.uuid]]:
-            entries = has.get(pod.uuid, [])
-            job = Job(pod=pod, host=places.get(pod.host_id), steps=steps[pod.uuid], entries=entries)
-            self._makers.take(pod.uuid, pod.generation, lambda job=job: self._make(job))  # type: ignore[misc]
+            ready = {uuid for uuid in wants if not plan(wants[uuid], haves(has.get(uuid, [])))}
+            places = _hosts_of(tx, [one.pod for one in due if one.pod.uuid not in ready])
+        self._hand_over([one.pod for one in due if one.pod.uuid in ready])
+        for pod in [one.pod for one in due if one.pod.uuid not in ready]:
+            work = functools.partial(self._make, pod, places.get(pod.host_id), wants[pod.uuid])
+            self._makers.take(pod.uuid, pod.generation, work)
         return self._making.next_s()
 
     def take_back_once(self) -> float | None:
         """One pass over pods that are over, or whose host has left something; gives after how many seconds a failed one is due again."""
         with self._db.read() as tx:
-            over = self._taking.let_through([*provisioning.over(tx), *provisioning.left(tx)])
-            has = ledger.of(tx, [one.pod.uuid for one in over if one.has_outside])
+            room = self._taking.room()
+            found = [*provisioning.over(tx, self._holder, room), *provisioning.left(tx, self._holder, room)]
+            over = self._taking.let_through(found)
             places = _hosts_of(tx, [one.pod for one in over if one.has_outside])
         for one in over:
-            entries = has.get(one.pod.uuid, [])
-            steps = take_back(haves(entries), observed=None if one.is_over else one.pod.observed_generation)
-            job = Job(pod=one.pod, host=places.get(one.pod.host_id), steps=steps, entries=entries)
-            work = self._end if one.is_over else self._take_back
-            self._takers.take(one.pod.uuid, one.pod.generation, lambda job=job, work=work: work(job))  # type: ignore[misc]
+            work = functools.partial(self._take_back, one, places.get(one.pod.host_id))
+            self._takers.take(one.pod.uuid, one.pod.generation, work)
         return self._taking.next_s()
 
     def _wants(self, pod: Pod) -> list[Want]:
@@ -118,82 +127,124 @@ class Provisioner:
             for host_id in host_ids:
                 self._hints.nudge(hints.host_topic(host_id))
 
-    def _make(self, job: Job) -> None:
+    def _make(self, pod: Pod, host: Host | None, wants: Sequence[Want]) -> None:
         """Have the outside give all that the pod wants, and hand it to its host."""
+        overtaken = False
+
+        def finish(tx: Transaction) -> None:
+            nonlocal overtaken
+            provisioning.done(tx, [pod])
+            overtaken = self._holder.let_go(tx, pod.id)
+
         try:
-            self._executor.make(job, lambda tx: provisioning.done(tx, [job.pod]))
-        except errors.HigginsError as error:
-            if not is_final(error) and self._db.now() - job.pod.wished_at < self._deadline:
-                self._making.failed(job.pod.uuid, error)
-                self._explain(job.pod, error.message)
-                self._hints.nudge(hints.PROVISION)
+            if not self._executor.make(pod, host, wants, finish):
                 return
-            LOG.warning("Pod %s cannot be provisioned: %s", job.pod.uuid, error.message)
-            with self._db.write() as tx:
-                provisioning.failed(tx, job.pod, error.message)
+        except errors.HigginsError as error:
+            self._not_made(pod, error)
             return
-        self._making.forget(job.pod.uuid)
-        if job.pod.host_id is not None:
-            self._hints.nudge(hints.host_topic(job.pod.host_id))
+        self._making.forget(pod.uuid)
+        if overtaken:
+            self._hints.nudge(hints.PROVISION)
+            self._hints.nudge(hints.TAKE_BACK)
+        elif pod.host_id is not None:
+            self._hints.nudge(hints.host_topic(pod.host_id))
 
-    def _explain(self, pod: Pod, reason: str) -> None:
+    def _not_made(self, pod: Pod, error: errors.HigginsError) -> None:
+        for_now = not is_final(error) and self._db.now() - pod.wished_at < self._deadline
+        if for_now:
+            self._making.failed(pod, error)
+        else:
+            self._making.forget(pod.uuid)
+            LOG.warning("Pod %s cannot be provisioned: %s", pod.uuid, error.message)
+        with self._db.write(durable=not for_now) as tx:
+            if for_now:
+                provisioning.wait(tx, pod, error.message)
+            else:
+                provisioning.failed(tx, pod, error.message)
+            self._holder.let_go(tx, pod.id)
+        self._hints.nudge(hints.PROVISION)
+        self._hints.nudge(hints.TAKE_BACK)
+
+    def _take_back(self, one: Standing, host: Host | None) -> None:
+        """Give back what the pod needs no more; of one that is over the row goes with it."""
+        pod = one.pod
+        try:
+            if not one.has_outside:
+                with self._db.write(durable=False) as tx:
+                    provisioning.remove(tx, pod)
+            elif one.is_over:
+                if not self._executor.take_back(pod, host, lambda tx: provisioning.remove(tx, pod), observed=None):
+                    return
+            elif not self._executor.take_back(
+                pod, host, lambda tx: self._holder.let_go(tx, pod.id), observed=pod.observed_generation
+            ):
+                return
+        except errors.HigginsError as error:
+            self._not_taken_back(pod, error)
+            return
+        if one.is_over:
+            LOG.info("Pod %s is gone", pod.uuid)
+        self._taking.forget(pod.uuid)
+
+    def _not_taken_back(self, pod: Pod, error: errors.HigginsError) -> None:
+        self._taking.failed(pod, error)
         with self._db.write(durable=False) as tx:
-            provisioning.wait(tx, pod, reason)
+            self._holder.let_go(tx, pod.id)
+        self._hints.nudge(hints.TAKE_BACK)
+        self._hints.nudge(hints.PROVISION)
 
-    def _end(self, job: Job) -> None:
-        try:
-            self._executor.take_back(job, lambda tx: provisioning.remove(tx, job.pod))
-        except errors.HigginsError as error:
-            self._taking.failed(job.pod.uuid, error)
-            self._hints.nudge(hints.TAKE_BACK)
-            return
-        LOG.info("Pod %s is gone", job.pod.uuid)
-        self._taking.forget(job.pod.uuid)
 
-    def _take_back(self, job: Job) -> None:
-        try:
-            self._executor.take_back(job, lambda _tx: None)
-        except errors.HigginsError as error:
-            self._taking.failed(job.pod.uuid, error)
-            self._hints.nudge(hints.TAKE_BACK)
-            return
-        self._taking.forget(job.pod.uuid)
+class _Pause(NamedTuple):
+    due: float
+    times: int
+    generation: int
 
 
 class Pauses:
-    """When a pod that failed is due again: after a pause that doubles up to five minutes. May be used from several threads."""
+    """When a pod that failed is due again: after a pause that doubles up to five minutes, or with a newer wish. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._due: dict[str, tuple[float, int]] = {}
+        self._of: dict[str, _Pause] = {}
+
+    def room(self) -> int:
+        """How many pods to look for, so that those put off do not stand before all others."""
+        with self._lock:
+            return _AT_MOST + len(self._of)
 
     def let_through(self, found: Sequence[Standing]) -> list[Standing]:
         """Those of the pods found that may be tried now; pods that are not found any more are forgotten."""
         now = time.monotonic()
         uuids = {one.pod.uuid for one in found}
         with self._lock:
-            self._due = {uuid: due for uuid, due in self._due.items() if uuid in uuids}
-            return [one for one in found if now >= self._due.get(one.pod.uuid, (0.0, 0))[0]]
+            self._of = {uuid: pause for uuid, pause in self._of.items() if uuid in uuids}
+            return [one for one in found if self._may(one.pod, now)]
 
-    def failed(self, uuid: str, error: errors.HigginsError) -> None:
+    def _may(self, pod: Pod, now: float) -> bool:
+        pause = self._of.get(pod.uuid)
+        return pause is None or now >= pause.due or pod.generation > pause.generation
+
+    def failed(self, pod: Pod, error: errors.HigginsError) -> None:
         """Put a pod off."""
         with self._lock:
-            times = self._due.get(uuid, (0.0, 0))[1] + 1
+            before = self._of.get(pod.uuid)
+            times = 1 if before is None or before.generation != pod.generation else before.times + 1
             longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(times - 1, 20))
             pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
-            self._due[uuid] = (time.monotonic() + pause_s, times)
-        LOG.warning("Pod %s is tried again in %.1f s: %s", uuid, pause_s, error.message)
+            self._of[pod.uuid] = _Pause(time.monotonic() + pause_s, times, pod.generation)
+        LOG.warning("Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
 
     def forget(self, uuid: str) -> None:
         """A pod has succeeded."""
         with self._lock:
-            self._due.pop(uuid, None)
+            self._of.pop(uuid, None)
 
     def next_s(self) -> float | None:
-        """Seconds until the first pod that was put off is due."""
+        """Seconds until the first pod that is put off is due. One that is due already is being tried, and fails or succeeds."""
+        now = time.monotonic()
         with self._lock:
-            due = [moment for moment, _ in self._due.values()]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+            waits = [pause.due - now for pause in self._of.values() if pause.due > now]
+        return min(waits, default=None)
 
 
 def _hosts_of(tx: Transaction, pods: Collection[Pod]) -> Mapping[int | None, Host]:

@@ -26,7 +26,7 @@ class Holder:
     Several threads may use it. A hold ends after ``held_for_s``: longer than a controller that lives asks for one pod.
     """
 
-    def __init__(self, name: str | None = None, *, held_for_s: float = 180.0) -> None:
+    def __init__(self, name: str | None = None, *, held_for_s: float = 300.0) -> None:
         self.name = name or str(uuids.uuid4())
         self._for = datetime.timedelta(seconds=held_for_s)
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class Holder:
         held = {"held_by": self.name, "held_until": tx.now + self._for}
         return tx.change(update.values(**held), self.free_to(tx)) == 1
 
-    def let_go(self, tx: Transaction, pod_id: int) -> None:
-        """Hold a pod no longer, whatever was wished of it meanwhile."""
+    def let_go(self, tx: Transaction, pod_id: int) -> bool:
+        """Hold a pod no longer, whatever was wished of it meanwhile; gives whether it was still held."""
         mine = (pods.c.id == pod_id, pods.c.held_by == self.name)
-        tx.change(pods.update().where(*mine).values(held_by=None, held_until=None))
+        return tx.change(pods.update().where(*mine).values(held_by=None, held_until=None)) == 1

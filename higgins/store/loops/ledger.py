@@ -60,11 +60,15 @@ class Answered:
 _SELECT = sa.select(*(ledger.c[field.name] for field in dataclasses.fields(Entry)))
 
 
-def ask(tx: Transaction, pod_uuid: str, things: Iterable[Asked], *, host_id: int | None) -> None:
-    """Note that these are about to be asked for; one that is noted already only counts as not confirmed, and as wanted, again."""
-    known = {
-        (row[0], row[1]) for row in tx.rows(sa.select(ledger.c.kind, ledger.c.key).where(ledger.c.pod_uuid == pod_uuid))
-    }
+def ask(
+    tx: Transaction,
+    pod_uuid: str,
+    things: Iterable[Asked],
+    *,
+    host_id: int | None,
+    known: Collection[tuple[str, str]] = (),
+) -> None:
+    """Note that these are about to be asked for; one that is ``known`` (kind and key) only counts as not confirmed, and as wanted, again."""
     new = []
     for thing in things:
         if (thing.kind, thing.key) in known:
@@ -77,15 +81,23 @@ def ask(tx: Transaction, pod_uuid: str, things: Iterable[Asked], *, host_id: int
         tx.change_many(ledger.insert(), new)
 
 
-def made(tx: Transaction, pod_uuid: str, things: Iterable[Answered], sealer: Sealer) -> None:
-    """Note that these are there, and how."""
+def made(tx: Transaction, pod_uuid: str, things: Iterable[Answered], sealer: Sealer) -> builtins.list[tuple[str, str]]:
+    """Note that these are there, and how; gives those (kind and key) that somebody has struck meanwhile."""
+    lost = []
     for thing in things:
         sealed = None if thing.secret is None else sealer.seal(thing.secret, _context(pod_uuid, thing.kind, thing.key))
-        tx.change(
-            ledger.update()
-            .where(*_this(pod_uuid, thing.kind, thing.key))
-            .values(external_id=thing.external_id, shape=thing.shape, data=thing.data, sealed=sealed, made_at=tx.now)
-        )
+        update = ledger.update().where(*_this(pod_uuid, thing.kind, thing.key))
+        values = {"external_id": thing.external_id, "shape": thing.shape, "data": thing.data, "sealed": sealed}
+        if not tx.change(update.values(made_at=tx.now, **values)):
+            lost.append((thing.kind, thing.key))
+    return lost
+
+
+def doubt(tx: Transaction, entries: Collection[Entry]) -> None:
+    """Note that these are about to be taken back: from now on nobody knows whether they are there."""
+    if entries:
+        ids = [entry.id for entry in entries]
+        tx.change(ledger.update().where(ledger.c.id.in_(ids)).values(made_at=None))
 
 
 def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], generation: int) -> None:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from higgins.core.phase import Desired, Phase
 from higgins.store import actions, claims, pods
-from higgins.store.loops import removal
+from higgins.store.loops import holds, removal
+from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.session import Overtaken, Row, Transaction
 from higgins.store.tables import hosts, ledger
@@ -33,7 +34,7 @@ _GONE = sa.text("pods.phase = 'gone'")  # a literal, so that the partial index i
 _BEHIND = sa.text("pods.provision_generation < pods.generation")
 _STANDING = pods.SELECT.add_columns(removal.HAS_OUTSIDE.label("has_outside")).limit(sa.bindparam("most"))
 # Not sorted: to sort by id SQLite reads the whole table instead of the partial index.
-_DUE = _STANDING.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value)
+_DUE = _STANDING.where(_BEHIND, table.c.host_id.is_not(None), table.c.desired != Desired.DELETED.value, holds.FREE)
 _NEVER_PLACED = sa.and_(table.c.host_id.is_(None), table.c.desired == Desired.DELETED.value)
 _REMOVED = sa.and_(
     _GONE,
@@ -42,34 +43,44 @@ _REMOVED = sa.and_(
         sa.and_(table.c.auto_remove.is_(sa.true()), table.c.observed_generation >= table.c.generation),
     ),
 )
-_OVER = _STANDING.where(sa.or_(_NEVER_PLACED, _REMOVED)).order_by(table.c.id)
+_OVER = _STANDING.where(sa.or_(_NEVER_PLACED, _REMOVED), holds.FREE).order_by(table.c.id)
 _RELEASED = sa.exists().where(ledger.c.pod_uuid == table.c.uuid, ledger.c.released_at <= table.c.observed_generation)
 _LEFT = _STANDING.where(
     table.c.uuid.in_(sa.select(ledger.c.pod_uuid).where(ledger.c.released_at.is_not(None))),
     _RELEASED,
     table.c.desired != Desired.DELETED.value,
+    holds.FREE,
 )
 _DONE = (
     table.update()
     .where(table.c.id == sa.bindparam("of_pod"), table.c.generation == sa.bindparam("of_generation"))
-    .values(provision_generation=table.c.generation, provision_reason=None, host_version=pods.HOSTS_VERSION)
+    .values(
+        provision_generation=table.c.generation,
+        provision_reason=None,
+        host_version=pods.HOSTS_VERSION,
+        held_by=None,
+        held_until=None,
+    )
 )
 
 
-def due(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
-    """Pods with a host whose newest wish provisioning has not dealt with. Deletes go to the host at once."""
-    return [_standing(row) for row in tx.rows(_DUE, {"most": most})]
+def due(tx: Transaction, holder: Holder, most: int = 500) -> builtins.list[Standing]:
+    """Pods with a host whose newest wish provisioning has not dealt with. Deletes go to the host at once.
+
+    Here and below pods that another controller holds are left out.
+    """
+    return [_standing(row) for row in tx.rows(_DUE, {"most": most, **holder.free_to(tx)})]
 
 
-def over(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
+def over(tx: Transaction, holder: Holder, most: int = 500) -> builtins.list[Standing]:
     """Pods whose row may go once the outside is taken back: deleted before they had a host, or gone from their host."""
-    rows = tx.rows(_OVER, {"most": most})
+    rows = tx.rows(_OVER, {"most": most, **holder.free_to(tx)})
     return [_standing(row, is_over=True) for row in rows]
 
 
-def left(tx: Transaction, most: int = 500) -> builtins.list[Standing]:
+def left(tx: Transaction, holder: Holder, most: int = 500) -> builtins.list[Standing]:
     """Pods that live on and whose host has left something that they want no more."""
-    return [_standing(row) for row in tx.rows(_LEFT, {"most": most})]
+    return [_standing(row) for row in tx.rows(_LEFT, {"most": most, **holder.free_to(tx)})]
 
 
 def _standing(row: Row, *, is_over: bool = False) -> Standing:
@@ -77,7 +88,10 @@ def _standing(row: Row, *, is_over: bool = False) -> Standing:
 
 
 def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
-    """Hand these pods' newest wishes to their hosts; gives the hosts' ids. A pod that was changed meanwhile is left for the next pass."""
+    """Hand these pods' newest wishes to their hosts, and hold them no longer; gives the hosts' ids.
+
+    A pod that was changed meanwhile is left for the next pass, and stays held.
+    """
     host_ids = frozenset(pod.host_id for pod in provisioned if pod.host_id is not None)
     tx.change(hosts.update().where(hosts.c.id.in_(sorted(host_ids))).values(version=hosts.c.version + 1))
     tx.change_many(_DONE, [{"of_pod": pod.id, "of_generation": pod.generation} for pod in provisioned])

@@ -21,6 +21,7 @@ from higgins.store.agents import reports
 from higgins.store.agents.assignments import HostAssignments
 from higgins.store.agents.desk import Desk
 from higgins.store.loops import provisioning
+from higgins.store.loops.holds import Holder
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.tables import hosts
@@ -69,7 +70,7 @@ class Asking(threading.Thread):
 
 def hand_out(rows: Rows) -> None:
     with rows.db.write() as tx:
-        provisioning.done(tx, [one.pod for one in provisioning.due(tx)])
+        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())])
 
 
 def test_the_socket_is_its_owners_alone(server: Server, tmp_path: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ from higgins.store import claims, hosts, pods, tables
 from higgins.store.agents import assignments, reports
 from higgins.store.agents.desk import Desk
 from higgins.store.loops import provisioning, scheduling
+from higgins.store.loops.holds import Holder
 from higgins.store.records import events, images, registries, volumes
 from higgins.store.upkeep import audit
 from higgins.wire import contract
@@ -28,7 +29,7 @@ def place(rows: Rows, pod: pods.Pod, host_id: int) -> pods.Pod:
 
 def provision(rows: Rows) -> None:
     with rows.db.write() as tx:
-        provisioning.done(tx, [one.pod for one in provisioning.due(tx)])
+        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())])
 
 
 def told(rows: Rows, host_id: int, since: int = 0) -> assignments.HostAssignments:

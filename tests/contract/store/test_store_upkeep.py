@@ -13,6 +13,7 @@ from higgins.core.caller import Scope
 from higgins.core.phase import Phase
 from higgins.store import actions, claims, pods
 from higgins.store.loops import ledger, provisioning, scheduling
+from higgins.store.loops.holds import Holder
 from higgins.store.records import idempotency, networks, registries, volumes
 from higgins.store.session import Database
 from higgins.store.upkeep import audit, housekeeping
@@ -198,7 +199,7 @@ def test_a_row_does_not_go_while_the_ledger_has_something_of_it(rows: Rows) -> N
     rows.report(host_id, 1, (pod, status(Phase.GONE, 2)))
     before = (rows.usage(), rows.host_row().pods_claimed)
     with rows.db.read() as tx:
-        [over] = provisioning.over(tx)
+        [over] = provisioning.over(tx, Holder())
     assert over.has_outside
     with pytest.raises(errors.Conflict), rows.db.write() as tx:
         provisioning.remove(tx, over.pod)
