@@ -67,9 +67,10 @@ class Cinder:
         """The volume of this id; ``NotFound`` when there is none, or none that the asker may see."""
         return _volume(self._own.call("GET", f"/volumes/{ident}", token=token)["volume"])
 
-    def named(self, name: str, *, token: str | None = None) -> list[Volume]:
-        """The volumes of this name in the asker's own project."""
-        found = self._own.call("GET", "/volumes/detail", query={"name": name}, token=token)
+    def named(self, name: str, project_id: str, *, token: str | None = None) -> list[Volume]:
+        """The volumes of this name in a project; with a ``token`` that is its own."""
+        query = {"name": name} if token else {"name": name, "all_tenants": "1", "project_id": project_id}
+        found = self._own.call("GET", "/volumes/detail", query=query, token=token)
         return [_volume(one) for one in found["volumes"]]
 
     def with_metadata(self, key: str, value: str) -> list[Volume]:

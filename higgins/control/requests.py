@@ -24,8 +24,8 @@ class NetworkRequest:
 class MountRequest:
     """One item of ``mounts``.
 
-    ``file``: ``content`` is the decoded file. ``volume``: ``source`` names a volume (uuid or name; a name not seen before makes a
-    local volume of the project), or ``size_gib`` asks for a new one that goes with the container.
+    ``file``: ``content`` is the decoded file. ``volume``: ``source`` names a volume (uuid or name; where volumes are local, a name not
+    seen before makes one of the project), or ``size_gib`` asks for a new one that goes with the container.
     """
 
     destination: str

@@ -7,9 +7,9 @@ import secrets
 import uuid
 
 from higgins.control import networks
-from higgins.control.container import limits, shape
+from higgins.control.container import limits, mounts, shape
 from higgins.control.means import Means
-from higgins.control.requests import MountRequest, NewContainer
+from higgins.control.requests import NewContainer
 from higgins.core import names, units
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Conflict, NotFound
@@ -17,7 +17,7 @@ from higgins.core.model import Mount, NetworkWish, PodSpec
 from higgins.core.phase import Desired, Wish
 from higgins.store import actions, hosts, pods, quotas
 from higgins.store.pods import NewPod, Pod
-from higgins.store.records import idempotency, registries, volumes
+from higgins.store.records import idempotency, registries
 from higgins.store.session import Transaction
 
 
@@ -30,6 +30,7 @@ class _Order:
     uuid: str
     name: str
     nets: tuple[NetworkWish, ...]
+    clouded: tuple[Mount | None, ...]
     run: bool
 
 
@@ -53,6 +54,7 @@ class Creator:
             uuid=str(uuid.uuid4()),
             name=new.name or names.default_name(secrets.randbelow(names.DEFAULT_NAMES)),
             nets=networks.resolve_all(new.nets, self._means.installation),
+            clouded=mounts.in_cloud(self._means, caller, new.mounts),
             run=run,
         )
 
@@ -123,7 +125,10 @@ class Creator:
             uuid=order.uuid,
             name=order.name,
             nets=order.nets,
-            mounts=tuple(_mount(tx, asked, order) for asked in new.mounts),
+            mounts=tuple(
+                mounts.complete(tx, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
+                for asked, found in zip(new.mounts, order.clouded, strict=True)
+            ),
             registry=None if registry is None else (registry.uuid, registry.domain),
             requested_host=None if new.host is None else _host(tx, new.host),
         )
@@ -144,26 +149,3 @@ def _host(tx: Transaction, ident: str) -> str:
         return hosts.get(tx, ident).hostname
     except NotFound as error:
         raise NotFound(f"The requested host {ident} could not be found.", code="requested-host-not-found") from error
-
-
-def _mount(tx: Transaction, asked: MountRequest, order: _Order) -> Mount:
-    """A mount with its volume: found, made on first use, or made to go with the container."""
-    if asked.kind == "file":
-        return Mount(
-            destination=asked.destination, kind="file", content=asked.content or b"", read_only=asked.read_only
-        )
-    project = order.caller.project_id
-    if asked.source is None:
-        volume = volumes.insert(tx, project_id=project, size_gib=asked.size_gib, pod_uuid=order.uuid)
-    else:
-        volume = _volume(tx, asked.source, project)
-    return Mount(destination=asked.destination, volume=volume.uuid, read_only=asked.read_only)
-
-
-def _volume(tx: Transaction, source: str, project: str) -> volumes.Volume:
-    try:
-        return volumes.get(tx, source, Scope(project))
-    except NotFound:
-        if names.is_uuid(source):
-            raise
-        return volumes.insert(tx, project_id=project, name=source)
