@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from higgins.agent.hands import volume
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.glance import local_name
 from higgins.agent.hands.image import Pulls
 from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
@@ -78,6 +79,9 @@ class Executor:
         self._pulls.leave(pod)
 
     def _pull(self, want: model.Assignment, image: str, progress: Callable[[str], None]) -> None:
+        if of_glance(want, image):
+            self._fetch(want, image, progress)
+            return
         digest = want.digests.get(image)
         reference = _at_digest(image, digest) if digest else image
         if digest:
@@ -86,6 +90,14 @@ class Executor:
                 self._keep(want, image, ImageEntry(build=want.build, digest=digest, image_id=here.image_id))
                 return
         facts = self._pulls.ask(want.uuid, reference, _login(want, image), progress)
+        if facts is None:
+            raise InProgress
+        self._keep(want, image, ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id))
+
+    def _fetch(self, want: model.Assignment, image: str, progress: Callable[[str], None]) -> None:
+        """Have an image of Glance, which is the same data for as long as it has its name here: none is fetched twice."""
+        grant = granted(want, image)
+        facts = self._here(local_name(grant)) or self._pulls.ask(want.uuid, local_name(grant), grant, progress)
         if facts is None:
             raise InProgress
         self._keep(want, image, ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id))
@@ -128,6 +140,8 @@ class Executor:
         self._journal.note(dataclasses.replace(entry, build=want.build, intent_run=0, intent_started_at=None))
 
     def _reference(self, want: model.Assignment, image: str) -> str:
+        if of_glance(want, image):
+            return local_name(granted(want, image))
         entry = self._journal.image(want.uuid, image, want.build)
         if entry:
             return entry.image_id
@@ -218,6 +232,19 @@ class Executor:
 
 def _spec(want: model.Assignment, uuid: str) -> model.ContainerSpec:
     return next(spec for spec in members(want) if spec.uuid == uuid)
+
+
+def of_glance(want: model.Assignment, image: str) -> bool:
+    """Whether an image of the pod comes from Glance."""
+    return any(spec.image == image and spec.image_driver == "glance" for spec in members(want))
+
+
+def granted(want: model.Assignment, image: str) -> model.ImageGrant:
+    """The leave to fetch an image of Glance; ``Invalid`` without one."""
+    grant = want.images.get(image)
+    if grant is None:
+        raise errors.Invalid(f"The image {image} of Glance was not granted to this host; rebuild the container.")
+    return grant
 
 
 def _at_digest(image: str, digest: str) -> str:

@@ -38,6 +38,7 @@ class Timings:
     backoff_first_s: float = 1.0
     backoff_most_s: float = 300.0
     orphan_grace_s: float = 60.0
+    image_unused_s: float = 3600.0
     unknown_after_s: float = 10.0
     inventory_s: float = 60.0
     poll_wait_s: float = 30.0
@@ -136,6 +137,11 @@ class Loop:
                 return
             del self._pods[uuid]
         self._drop(uuid)
+
+    def wants(self) -> tuple[model.Assignment, ...]:
+        """The assignments of this host."""
+        with self._lock:
+            return tuple(pod.want for pod in self._pods.values())
 
     def knows(self, uuid: str) -> bool:
         """Whether a pod is assigned to this host."""

@@ -9,17 +9,20 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from higgins.agent import live
+from higgins.agent.chores.eviction import Eviction
 from higgins.agent.chores.health import HealthClock
 from higgins.agent.chores.images import Images
 from higgins.agent.chores.inventory import Inventory
 from higgins.agent.chores.orphans import Orphans
 from higgins.agent.execute import Executor
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.glance import MOST_IMAGE_BYTES, Fetcher
 from higgins.agent.hands.image import Pulls
 from higgins.agent.journal import Journal
 from higgins.agent.loop import Loop, Timings
@@ -50,6 +53,10 @@ class Wire(Protocol):
         """Hand a report in."""
         ...
 
+    def image(self, uuid: str, offset: int) -> AbstractContextManager[Iterator[bytes]]:
+        """The data of an image of Glance that this host was granted."""
+        ...
+
     def close(self) -> None:
         """Break every call that waits."""
         ...
@@ -77,6 +84,7 @@ class Agent:
         journal: Journal | None = None,
         boot: str | None = None,
         network_host: str = "",
+        most_image_bytes: int = MOST_IMAGE_BYTES,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
@@ -85,7 +93,8 @@ class Agent:
         files = Files(state_dir / "files")
         self._queue = WorkQueue()
         self._observer = Observer(engine, self._journal, files, boot=boot or boot_id())
-        pulls = Pulls(engine, self._queue.add, deadline_s=timings.wish_deadline_s)
+        self._fetcher = Fetcher(engine, wire, state_dir / "images", most_bytes=most_image_bytes)
+        pulls = Pulls(engine, self._queue.add, deadline_s=timings.wish_deadline_s, fetch=self._fetcher.fetch)
         executor = Executor(engine, self._journal, self._observer, files, pulls)
         self._least_number = 0
         self._reporter = Reporter(
@@ -106,6 +115,7 @@ class Agent:
         )
         self._images = Images(engine, pulls, self._reporter, self._queue, timings)
         self._orphans = Orphans(engine, self._observer, files, self._loop.knows, grace_s=timings.orphan_grace_s)
+        self._eviction = Eviction(engine, self._loop.wants, self._fetcher.held, unused_s=timings.image_unused_s)
         self._inventory = Inventory(engine, hostname, network_host)
         self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
         answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
@@ -284,6 +294,7 @@ class Agent:
                 if time.monotonic() - inventory_at >= self._timings.inventory_s:
                     inventory_at = time.monotonic()
                     self._tell_facts()
+                    self._eviction.sweep()
                 if time.monotonic() - recheck_at >= self._timings.resync_s:
                     recheck_at = time.monotonic()
                     self._recheck()

@@ -17,7 +17,7 @@ from higgins.cmd import logs
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
-from higgins.core import errors
+from higgins.core import errors, units
 from higgins.engine.load import open_engine
 from higgins.wire.client import WireClient
 
@@ -59,8 +59,10 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
             wish_deadline_s=conf.agent.wish_deadline_s,
             pull_deadline_s=conf.agent.pull_deadline_s,
             orphan_grace_s=conf.agent.orphan_grace_s,
+            image_unused_s=conf.agent.image_unused_s,
         ),
         workers=conf.agent.workers,
+        most_image_bytes=units.mib_to_bytes(conf.agent.image_max_mib),
         network_host=conf.agent.network_host,
         journal=Journal(state_dir / "journal.sqlite", lost=conf.agent.lost_journal),
         tls=TlsFiles(certificate=conf.agent.ssl_cert_file, key=conf.agent.ssl_key_file)

@@ -65,17 +65,30 @@ class NetworkWish:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImageGrant:
+    """An image of Glance that the host may fetch from the controller; ``checksum`` is the hex digest of its data by ``algorithm``."""
+
+    uuid: str
+    algorithm: str
+    checksum: str
+    size_bytes: int
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """One container as the user described it; never changed by Higgins itself.
 
     ``None`` for a limit means: no limit. ``command`` and ``entrypoint`` ``None`` mean the image's own.
-    ``cpus`` is a real cap, ``cpu_shares`` a weight. ``registry`` is the uuid of a registry record.
+    ``cpus`` is a real cap, ``cpu_shares`` a weight. ``registry`` is the uuid of a registry record. ``found_image`` is which one the
+    name meant to the user, where the driver is ``glance``.
     """
 
     uuid: str
     name: str
     image: str
     image_driver: str = "docker"
+    found_image: ImageGrant | None = None
     pull_policy: PullPolicy = PullPolicy.ALWAYS
     registry: str | None = None
     command: tuple[str, ...] | None = None
@@ -195,17 +208,6 @@ class Plug:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ImageGrant:
-    """An image of Glance that the host may fetch from the controller; ``checksum`` is the hex digest of its data by ``algorithm``."""
-
-    uuid: str
-    algorithm: str
-    checksum: str
-    size_bytes: int
-    name: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One pod this host must look after, with all it needs to do so.
 
@@ -253,6 +255,7 @@ class ContainerFacts:
     ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks. ``keeps_limits`` is false where the
     engine changes the limits only of a container that has its process, and makes the next process with the limits of the creation.
     ``cannot_limit`` names the limits (such as ``cpus``) that the engine cannot hold on this host, whatever is asked for.
+    ``ports`` are those whose links the engine itself takes into it; ``None`` where it does not do that.
     """
 
     uuid: str
@@ -274,6 +277,7 @@ class ContainerFacts:
     cannot_limit: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
     exposed_ports: tuple[int, ...] = ()
+    ports: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 NAME_MAX = 255
+LOCAL_IMAGES = "higgins.local"
+"""The registry that is none: under it a host's engine keeps images that came otherwise. No user may name one there."""
+
 # fmt: off
 LETTERS = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",

@@ -110,6 +110,32 @@ class _Transport:
         with self._lock:
             self._connections.discard(connection)
 
+    @contextmanager
+    def stream(
+        self, method: str, path: str, body: Iterable[bytes] | None, timeout_s: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """An answer whose body is read as it comes, over a connection of its own."""
+        connection = self.connect()
+        headers = self.headers() | ({} if body is None else {"Transfer-Encoding": "chunked"})
+        try:
+            with _translated(self.address):
+                connection.connect()
+                with self._lock:
+                    if self._closed:
+                        raise ConnectionAbortedError("closed")
+                    self._connections.add(connection)
+                connection.sock.settimeout(timeout_s)
+                connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
+                response = connection.getresponse()
+                fault = response.read() if response.status >= 300 else b""
+            if response.status >= 300:
+                raise error_of(response.status, fault)
+            yield response
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            connection.close()
+
     def headers(self) -> dict[str, str]:
         """Who asks, and in what."""
         return {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
@@ -150,6 +176,13 @@ class WireClient:
         body = msgspec.json.encode(report)
         return self._transport.ask("PUT", "/wire/v1/report", body, contract.ReportAnswer, timeout_s=self._timeout_s)
 
+    @contextmanager
+    def image(self, uuid: str, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """The data of an image that this host was granted, in chunks; it may end too early without saying so."""
+        path = f"/wire/v1/images/{urllib.parse.quote(uuid, safe='')}?offset={offset}"
+        with self._transport.stream("GET", path, None, self._timeout_s) as response:
+            yield _chunks(response, self._transport.address)
+
     def close(self) -> None:
         """Break every call that waits; calls made later are ``Unavailable``."""
         self._transport.close()
@@ -186,7 +219,8 @@ class LiveClient:
         self, pod: str, container: str, path: str, *, timeout_s: float | None = None
     ) -> Iterator[tuple[contract.PathStatAnswer, Iterator[bytes]]]:
         """What is at a path of a container, and a tar of it in chunks, read as they are asked for."""
-        with self._stream(_path(pod, container, "get_archive", path), None, timeout_s) as response:
+        asked = _path(pod, container, "get_archive", path)
+        with self._transport.stream("POST", asked, None, timeout_s or self._timeout_s) as response:
             stat = response.headers.get("X-Higgins-Path-Stat", "")
             yield msgspec.json.decode(stat, type=contract.PathStatAnswer), _chunks(response, self._transport.address)
 
@@ -194,7 +228,8 @@ class LiveClient:
         self, pod: str, container: str, path: str, tar: Iterable[bytes], *, timeout_s: float | None = None
     ) -> None:
         """Unpack a tar, given in chunks, into a directory of a container."""
-        with self._stream(_path(pod, container, "put_archive", path), tar, timeout_s) as response:
+        asked = _path(pod, container, "put_archive", path)
+        with self._transport.stream("POST", asked, tar, timeout_s or self._timeout_s) as response:
             response.read()
 
     def audit(self) -> contract.AuditAnswer:
@@ -210,25 +245,6 @@ class LiveClient:
     def close(self) -> None:
         """Break every call that waits."""
         self._transport.close()
-
-    @contextmanager
-    def _stream(
-        self, path: str, body: Iterable[bytes] | None, timeout_s: float | None
-    ) -> Iterator[http.client.HTTPResponse]:
-        connection = self._transport.connect()
-        headers = self._transport.headers() | ({} if body is None else {"Transfer-Encoding": "chunked"})
-        try:
-            with _translated(self._transport.address):
-                connection.connect()
-                connection.sock.settimeout(timeout_s or self._timeout_s)
-                connection.request("POST", path, body=body, headers=headers, encode_chunked=body is not None)
-                response = connection.getresponse()
-                fault = response.read() if response.status >= 300 else b""
-            if response.status >= 300:
-                raise error_of(response.status, fault)
-            yield response
-        finally:
-            connection.close()
 
 
 def _chunks(response: http.client.HTTPResponse, address: str) -> Iterator[bytes]:

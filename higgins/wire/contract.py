@@ -6,6 +6,8 @@ The agent dials (authenticated by the host's own enrolled credential, ``Authoriz
 * ``GET  /wire/v1/assignments?since=R&wait_s=N`` -> ``Assignments``: at once when something of this host is newer than R,
   else after N seconds with the same revision and no pods. ``since=0`` gives everything (``full``). The wait is the heartbeat.
 * ``PUT  /wire/v1/report``       body ``Report``      -> ``ReportAnswer``.
+* ``GET  /wire/v1/images/{uuid}?offset=N`` -> the data of an image of Glance from byte N on, for a host whose own assignments grant it.
+  ``Content-Length`` says how much is to come; a stream that breaks off is asked for again from where it ended.
 
 The control plane dials the agent only for live questions (``Authorization: Bearer`` with the token the agent gave in its Hello):
 ``POST /live/v1/pods/{pod}/containers/{container}/{question}`` with a JSON body of the question's class below; the answer's class is named beside it.

@@ -24,6 +24,7 @@ from aiohttp import web
 from higgins.core import errors, model
 from higgins.wire import contract, hints
 from higgins.wire.client import fault_of
+from higgins.wire.images import Courier, ImageSource
 from higgins.wire.waker import Seat, Waker
 
 LOG = logging.getLogger(__name__)
@@ -85,6 +86,10 @@ class Desk(Protocol):
         """Note that these hosts were heard of."""
         ...
 
+    def grants_image(self, host_id: int, uuid: str) -> bool:
+        """Whether an assignment of this host names this image of Glance."""
+        ...
+
 
 class Server:
     """Serves agents on a thread of its own. ``address`` is ``unix:PATH`` (mode 0600) or ``https://HOST:PORT``, which needs ``tls``."""
@@ -100,6 +105,7 @@ class Server:
         sweep_s: float = 2.0,
         seen_every_s: float = 10.0,
         credential_kept_s: float = 30.0,
+        images: ImageSource | None = None,
     ) -> None:
         self._desk = desk
         self._hints = own_hints
@@ -108,6 +114,7 @@ class Server:
         self._sweep_s = sweep_s
         self._seen_every_s = seen_every_s
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="wire")
+        self._courier = None if images is None else Courier(images)
         self._waker = Waker()
         self._keys = _Credentials(desk, credential_kept_s)
         self._heard: dict[int, float] = {}
@@ -136,6 +143,8 @@ class Server:
         thread.join()
         self._thread = None
         self._pool.shutdown()
+        if self._courier is not None:
+            self._courier.close()
 
     def _hear(self, topic: str) -> None:
         host_id = hints.host_of(topic)
@@ -159,6 +168,7 @@ class Server:
         app.router.add_post("/wire/v1/hello", self._hello)
         app.router.add_get("/wire/v1/assignments", self._assignments)
         app.router.add_put("/wire/v1/report", self._report)
+        app.router.add_get("/wire/v1/images/{uuid}", self._image)
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=2.0, handler_cancellation=True
         )
@@ -230,6 +240,12 @@ class Server:
         if taken is not None and taken.leaves_gone:
             self._hints.nudge(hints.TAKE_BACK)
         return _answer(contract.ReportAnswer(taken=taken is not None))
+
+    async def _image(self, request: web.Request) -> web.StreamResponse:
+        uuid, offset = request.match_info["uuid"], int(request.query.get("offset", "0"))
+        if self._courier is None or not await self._ask(self._desk.grants_image, request[_HOST_KEY], uuid):
+            raise errors.NotFound(f"The image {uuid} was not granted to this host.")
+        return await self._courier.send(request, uuid, max(0, offset))
 
     async def _assignments(self, request: web.Request) -> web.Response:
         since = int(request.query.get("since", "0"))

@@ -1,5 +1,7 @@
 """Image pulls: one at a time for an image however many pods want it, each in its own thread so that no worker waits.
 
+From a registry the engine pulls by itself; what comes from Glance is fetched by ``hands.glance``.
+
 Whoever needs an image asks ``ask`` again and again (his key is looked at again when the pull ends); who no longer needs it
 says ``leave``, and a pull that nobody needs is cancelled.
 """
@@ -25,6 +27,18 @@ class _Pull:
     told: float = 0.0
 
 
+Given = model.RegistryLogin | model.ImageGrant | None
+"""What a host was given for an image: credentials at its registry, or the leave to fetch it from Glance."""
+
+Fetch = Callable[[model.ImageGrant, Callable[[PullProgress], None], Callable[[], bool]], ImageFacts]
+
+
+def _fetch_nothing(
+    grant: model.ImageGrant, progress: Callable[[PullProgress], None], cancelled: Callable[[], bool]
+) -> ImageFacts:
+    raise errors.Unsupported(f"This host cannot fetch {grant.name or grant.uuid} from Glance.")
+
+
 class Pulls:
     """The pulls going on; every method may be called from any thread.
 
@@ -32,21 +46,25 @@ class Pulls:
     """
 
     def __init__(
-        self, engine: Engine, ended: Callable[[str], None], *, deadline_s: float, progress_s: float = 1.0
+        self,
+        engine: Engine,
+        ended: Callable[[str], None],
+        *,
+        deadline_s: float,
+        progress_s: float = 1.0,
+        fetch: Fetch = _fetch_nothing,
     ) -> None:
-        self._engine, self._ended = engine, ended
+        self._engine, self._ended, self._fetch = engine, ended, fetch
         self._deadline_s, self._progress_s = deadline_s, progress_s
         self._lock = threading.Lock()
-        self._pulls: dict[tuple[str, model.RegistryLogin | None], _Pull] = {}
+        self._pulls: dict[tuple[str, Given], _Pull] = {}
 
-    def ask(
-        self, key: str, reference: str, login: model.RegistryLogin | None, listener: Callable[[str], None]
-    ) -> ImageFacts | None:
+    def ask(self, key: str, reference: str, given: Given, listener: Callable[[str], None]) -> ImageFacts | None:
         """The image once its pull has ended, None while it goes on; raises what the pull raised.
 
         ``listener`` is told in words how far it is, at most once in ``progress_s``. An end is told once to each asker.
         """
-        name = (reference, login)
+        name = (reference, given)
         with self._lock:
             pull = self._pulls.get(name)
             if pull is None or (pull.done and key not in pull.listeners):
@@ -71,15 +89,10 @@ class Pulls:
                 if not pull.listeners:
                     del self._pulls[name]
 
-    def _run(self, name: tuple[str, model.RegistryLogin | None], pull: _Pull) -> None:
+    def _run(self, name: tuple[str, Given], pull: _Pull) -> None:
         facts, error = None, None
         try:
-            facts = self._engine.pull(
-                name[0],
-                login=name[1],
-                progress=lambda seen: self._tell(pull, seen),
-                cancelled=lambda: self._unwanted(pull),
-            )
+            facts = self._get(name[0], name[1], lambda seen: self._tell(pull, seen), lambda: self._unwanted(pull))
         except errors.Conflict as stopped:
             error = self._given_up(name[0], pull) or stopped
         except errors.HigginsError as failed:
@@ -93,6 +106,13 @@ class Pulls:
                 del self._pulls[name]
         for key in keys:
             self._ended(key)
+
+    def _get(
+        self, reference: str, given: Given, progress: Callable[[PullProgress], None], cancelled: Callable[[], bool]
+    ) -> ImageFacts:
+        if isinstance(given, model.ImageGrant):
+            return self._fetch(given, progress, cancelled)
+        return self._engine.pull(reference, login=given, progress=progress, cancelled=cancelled)
 
     def _unwanted(self, pull: _Pull) -> bool:
         with self._lock:

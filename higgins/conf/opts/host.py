@@ -54,6 +54,18 @@ AGENT = [
     cfg.IntOpt(
         "orphan_grace_s", default=60, min=0, help="How long a container of ours that nobody was assigned is left alone."
     ),
+    cfg.IntOpt(
+        "image_max_mib",
+        default=20480,
+        min=1,
+        help="The biggest image of Glance that is fetched to this host; its layers may have as much again when unpacked.",
+    ),
+    cfg.IntOpt(
+        "image_unused_s",
+        default=3600,
+        min=0,
+        help="How long an image that came from Glance stays on this host when no container here is made of it any more.",
+    ),
     cfg.StrOpt(
         "lost_journal",
         default="leave",

@@ -21,6 +21,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Transaction
 from higgins.store.tables import hosts
 from higgins.store.tables import images as images_table
+from higgins.store.tables import ledger as things
 from higgins.store.tables import pods as pods_table
 
 
@@ -74,6 +75,13 @@ def of_host(tx: Transaction, host_id: int, since: int, sealer: Sealer) -> HostAs
         images=images.wishes(tx, host_id, since) if rows[0][1] else (),
         held=tuple(pod.uuid for pod in found if not _is_ready(pod)) if since == 0 else (),
     )
+
+
+def grants_image(tx: Transaction, host_id: int, uuid: str) -> bool:
+    """Whether a pod of this host was granted this image of Glance and still wants it."""
+    its = (things.c.host_id == host_id, things.c.kind == IMAGE, things.c.external_id == uuid)
+    wanted = (things.c.made_at.is_not(None), things.c.released_at.is_(None))
+    return tx.row(sa.select(things.c.id).where(*its, *wanted).limit(1)) is not None
 
 
 def _is_ready(pod: Pod) -> bool:

@@ -47,6 +47,11 @@ class Desk:
             raise errors.Invalid("Reports are numbered from 1.")
         return self._db.retrying(lambda tx: reports.take(tx, host_id, report), attempts=8, durable=False)
 
+    def grants_image(self, host_id: int, uuid: str) -> bool:
+        """Whether an assignment of this host names this image of Glance."""
+        with self._db.read() as tx:
+            return assignments.grants_image(tx, host_id, uuid)
+
     def versions(self, host_ids: Collection[int]) -> Mapping[int, int]:
         """The versions of these hosts' wishes; a host that is no more is left out."""
         with self._db.read() as tx:
