@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from higgins.control import networks
 from higgins.control.container import changes, limits, listing
 from higgins.control.container.create import Creator
+from higgins.control.container.wiring import Wiring
 from higgins.control.container.wishes import Wishes, check
 from higgins.control.live import Live
 from higgins.control.means import Means
@@ -38,6 +38,7 @@ class Containers:
         self._live = live
         self._wishes = Wishes(means)
         self._creator = Creator(means)
+        self._wiring = Wiring(means, self._wishes)
 
     def create(
         self,
@@ -201,30 +202,29 @@ class Containers:
         port: str | None = None,
         fixed_ip: str | None = None,
     ) -> Pod:
-        """Always refused with ``Invalid``: every container is on the one network of this installation already."""
-        pod = self._wishes.find(caller, ident, "container:network_attach")
-        asked = NetworkRequest(network=network, port=port, v4=fixed_ip)
-        raise networks.attached_already(asked, pod.uuid, self._means.installation)
+        """Wish it on one more network, or on a port; ``Invalid`` when it is there already, else as ``create`` refuses networks.
+
+        An attach that fails is taken out of the wish again, with its reason in the action; the container goes on as it was.
+        """
+        v6 = fixed_ip is not None and ":" in fixed_ip
+        asked = NetworkRequest(network=network, port=port, v4=None if v6 else fixed_ip, v6=fixed_ip if v6 else None)
+        return self._wiring.attach(caller, ident, asked)
 
     def network_detach(self, caller: Caller, ident: str, *, network: str | None = None, port: str | None = None) -> Pod:
-        """Always refused with ``Invalid``: the one network of this installation cannot be taken from a container."""
-        pod = self._wishes.find(caller, ident, "container:network_detach")
-        raise networks.not_detachable(NetworkRequest(network=network, port=port), pod.uuid, self._means.installation)
+        """Wish it off a network or port; ``Invalid`` when it is not there. Ports of the user's own are kept, the others deleted."""
+        return self._wiring.detach(caller, ident, NetworkRequest(network=network, port=port))
 
     def network_list(self, caller: Caller, ident: str) -> Pod:
         """The container whose ``status.addresses`` are its networks."""
         return self._wishes.find(caller, ident, "container:network_list")
 
     def add_security_group(self, caller: Caller, ident: str, name: str) -> Pod:
-        """Always refused with ``Invalid``: the network of this installation has no security groups, so none of that name is known."""
-        check(self._wishes.find(caller, ident, "container:add_security_group"), Action.ADD_SECURITY_GROUP)
-        raise networks.unknown_security_group(name)
+        """Wish its ports in one more group; ``Invalid`` for an unknown group, or one it is in already."""
+        return self._wiring.add_group(caller, ident, name)
 
     def remove_security_group(self, caller: Caller, ident: str, name: str) -> Pod:
-        """Always refused with ``Invalid``: no container is in a security group here."""
-        pod = self._wishes.find(caller, ident, "container:remove_security_group")
-        check(pod, Action.REMOVE_SECURITY_GROUP)
-        raise Invalid(f"The container {pod.uuid} is not in the security group {name}.")
+        """Wish its ports out of a group; ``Invalid`` when it was not put there at its creation or by ``add_security_group``."""
+        return self._wiring.remove_group(caller, ident, name)
 
 
 def _asks_for_more(pod: Pod, *, force: bool) -> bool:

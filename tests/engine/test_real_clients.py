@@ -23,7 +23,7 @@ from openstackclient import shell
 from zunclient import api_versions
 from zunclient.v1 import client as zun
 
-from higgins.control.networks import bridge_uuid
+from higgins.control.network.bridge import bridge_uuid
 from tests.engine import running
 from tests.machine import free_port
 from tests.whole import REPOSITORY, until, whole

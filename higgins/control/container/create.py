@@ -6,14 +6,14 @@ import dataclasses
 import secrets
 import uuid
 
-from higgins.control import networks
 from higgins.control.container import limits, mounts, shape
 from higgins.control.means import Means
+from higgins.control.network.driver import Chosen, choose, networking_of
 from higgins.control.requests import NewContainer
 from higgins.core import names, units
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Conflict, NotFound
-from higgins.core.model import Mount, NetworkWish, PodSpec
+from higgins.core.model import Mount, PodSpec
 from higgins.core.phase import Desired, Wish
 from higgins.store import actions, hosts, pods, quotas
 from higgins.store.pods import NewPod, Pod
@@ -29,7 +29,7 @@ class _Order:
     new: NewContainer
     uuid: str
     name: str
-    nets: tuple[NetworkWish, ...]
+    chosen: Chosen
     clouded: tuple[Mount | None, ...]
     run: bool
 
@@ -39,6 +39,7 @@ class Creator:
 
     def __init__(self, means: Means) -> None:
         self._means = means
+        self._networking = networking_of(means)
 
     def create(
         self, caller: Caller, new: NewContainer, *, run: bool, idempotency_key: str | None, request_hash: str
@@ -46,14 +47,12 @@ class Creator:
         """See ``Containers.create``."""
         self._check_policy(caller, new)
         limits.check_new(self._means.settings, new)
-        for group in new.security_groups:
-            raise networks.unknown_security_group(group)
         order = _Order(
             caller=caller,
             new=new,
             uuid=str(uuid.uuid4()),
             name=new.name or names.default_name(secrets.randbelow(names.DEFAULT_NAMES)),
-            nets=networks.resolve_all(new.nets, self._means.installation),
+            chosen=choose(self._networking, caller, new.nets, new.security_groups),
             clouded=mounts.in_cloud(self._means, caller, new.mounts),
             run=run,
         )
@@ -124,7 +123,7 @@ class Creator:
             self._means.settings,
             uuid=order.uuid,
             name=order.name,
-            nets=order.nets,
+            chosen=order.chosen,
             mounts=tuple(
                 mounts.complete(tx, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
                 for asked, found in zip(new.mounts, order.clouded, strict=True)

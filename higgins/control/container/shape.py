@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from higgins.control.network.driver import Chosen
 from higgins.control.requests import NewContainer
 from higgins.control.settings import Settings
 from higgins.core import reference
-from higgins.core.model import ContainerSpec, Mount, NetworkWish, PodSpec, RestartPolicy
+from higgins.core.model import ContainerSpec, Mount, PodSpec, RestartPolicy
 
 
 def pod_spec(
@@ -14,7 +15,7 @@ def pod_spec(
     *,
     uuid: str,
     name: str,
-    nets: tuple[NetworkWish, ...],
+    chosen: Chosen,
     mounts: tuple[Mount, ...],
     registry: tuple[str, str] | None,
     requested_host: str | None,
@@ -50,7 +51,9 @@ def pod_spec(
     return PodSpec(
         containers=(container,),
         hostname=new.hostname,
-        networks=nets,
+        network_driver=chosen.network_driver,
+        networks=chosen.networks,
+        security_groups=chosen.security_groups,
         auto_remove=new.auto_remove,
         auto_heal=new.auto_heal,
         hints=dict(new.hints),

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from control_plane import HOSTNAME, ControlPlane, at_once, caller
 
-from higgins.control import networks
+from higgins.control.network.bridge import bridge_uuid
 from higgins.control.requests import MountRequest, NetworkRequest, NewContainer, NewRegistry
 from higgins.core import errors
 from higgins.core.caller import Scope
@@ -34,7 +34,7 @@ def test_a_create_writes_the_wish_with_defaults_quota_and_action(plane: ControlP
     assert (row.desired, row.run, row.build, row.generation, row.wish) == (Desired.RUNNING, 1, 1, 1, Wish.CREATE)
     assert (container.uuid, container.cpus, container.memory_mib) == (row.uuid, 1.0, 512)
     assert row.name.endswith("-container")
-    assert row.spec.networks[0].network == networks.bridge_uuid(plane.means.installation)
+    assert row.spec.networks[0].network == bridge_uuid(plane.means.installation)
     assert used(plane) == (1, 1000, 512, 0)
     assert derive(row).status is Status.CREATING
     [action] = plane.control.actions.list(who, pod.uuid)

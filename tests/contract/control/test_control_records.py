@@ -7,7 +7,7 @@ import datetime
 import pytest
 from control_plane import HOSTNAME, ControlPlane, caller
 
-from higgins.control import networks
+from higgins.control.network.bridge import bridge_uuid
 from higgins.control.quotas import Limits, Usage
 from higgins.control.requests import NewRegistry, RegistryChange
 from higgins.core import errors
@@ -82,7 +82,7 @@ def test_registries_keep_passwords_sealed(plane: ControlPlane) -> None:
 
 
 def test_networks_are_only_the_one_that_is_there(plane: ControlPlane) -> None:
-    control, uuid = plane.control.networks, networks.bridge_uuid(plane.means.installation)
+    control, uuid = plane.control.networks, bridge_uuid(plane.means.installation)
     made = control.create(ADMIN, name="bridge", neutron_net_id=uuid)
     assert (made.neutron_net_id, made.name, made.project_id) == (uuid, "bridge", "admin")
     with pytest.raises(errors.Conflict):

@@ -1,0 +1,188 @@
+"""Neutron's networks, ports and security groups as their user sees them: asked with his own token, so that what he may not see is not there.
+
+Changes nothing at Neutron: ports and groups are made by provisioning.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, TypeVar
+
+from higgins.cloud.neutron import Network, Neutron, Port
+from higgins.control.requests import NetworkRequest
+from higgins.core.caller import Caller
+from higgins.core.errors import Conflict, Forbidden, Invalid, NotFound
+from higgins.core.model import NetworkWish
+from higgins.core.names import is_uuid
+from higgins.policy.enforce import Policy
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def project_id(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=_Named)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class NeutronNetworks:
+    """Answers for Neutron (see ``driver.Networking``)."""
+
+    name: Literal["bridge", "neutron"] = "neutron"
+
+    def __init__(self, neutron: Neutron, policy: Policy) -> None:
+        self._neutron = neutron
+        self._policy = policy
+
+    def networks(self, caller: Caller, asked: tuple[NetworkRequest, ...]) -> tuple[NetworkWish, ...]:
+        """Each network or port asked for; without any the project's oldest network, else the oldest that is shared with it.
+
+        ``NotFound``, ``Conflict`` (a name that several have, no network at all), ``Forbidden`` for an external network, ``Invalid`` for a port
+        in use, a port of another project or an address outside the network.
+        """
+        wishes = _side_by_side(lambda one: self._wish(caller, one), asked or (NetworkRequest(),))
+        keys = [wish.key for wish in wishes]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise Invalid(f"The network or port {key} is named twice. Name it once.")
+        return tuple(wishes)
+
+    def groups(self, caller: Caller, asked: tuple[str, ...]) -> tuple[str, ...]:
+        """The uuids of security groups; ``Invalid`` for an unknown one, ``Conflict`` for a name that several have."""
+        return tuple(dict.fromkeys(_side_by_side(lambda one: self._group(caller, one), asked)))
+
+    def network(self, caller: Caller, ident: str | None) -> str:
+        """The uuid of a network that the caller sees; ``NotFound``, ``Conflict``."""
+        return self._network(caller, ident).id if ident else self._default(caller).id
+
+    def port(self, caller: Caller, ident: str) -> str:
+        """The uuid of a port that the caller sees; ``NotFound``, ``Conflict``."""
+        return self._port(caller, ident).id
+
+    def _wish(self, caller: Caller, asked: NetworkRequest) -> NetworkWish:
+        if asked.port:
+            return self._given(caller, asked, asked.port)
+        network = self._network(caller, asked.network) if asked.network else self._default(caller)
+        self._check_external(caller, network)
+        if asked.v4 or asked.v6:
+            self._check_addresses(caller, network.id, asked)
+        return NetworkWish(network=network.id, v4=_plain(asked.v4), v6=_plain(asked.v6))
+
+    def _check_external(self, caller: Caller, network: Network) -> None:
+        is_special = network.external and not network.shared
+        if is_special and not self._policy.allows(caller, "network:attach_external_network"):
+            raise Forbidden(
+                f"The network {network.id} is external. Use a network of your project, and a floating IP to be reached from outside.",
+                code="external-network-attach-forbidden",
+            )
+
+    def _given(self, caller: Caller, asked: NetworkRequest, ident: str) -> NetworkWish:
+        port = self._port(caller, ident)
+        if port.project_id != caller.project_id:
+            raise Invalid(
+                f"The port {port.id} belongs to another project. Use one of your own.", code="port-not-usable"
+            )
+        if port.device_id:
+            raise Invalid(f"The port {port.id} is in use by {port.device_id}. Use another port.", code="port-in-use")
+        if asked.network and is_uuid(asked.network) and asked.network != port.network_id:
+            raise Invalid(f"The port {port.id} is not on the network {asked.network}. Name one of both.")
+        addresses = {addr for _, addr in port.fixed_ips}
+        for addr in (_plain(asked.v4), _plain(asked.v6)):
+            if addr and addr not in addresses:
+                raise Invalid(f"The port {port.id} does not have the address {addr}. Leave the fixed address out.")
+        return NetworkWish(network=port.network_id, port=port.id)
+
+    def _check_addresses(self, caller: Caller, network_id: str, asked: NetworkRequest) -> None:
+        subnets = self._neutron.subnets(token=_token(caller), network_id=network_id)
+        for text, version in ((asked.v4, 4), (asked.v6, 6)):
+            if not text:
+                continue
+            addr = _address(text)
+            if addr.version != version:
+                raise Invalid(f"'{text}' is no IPv{version} address.")
+            if not any(addr in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
+                raise Invalid(f"The address {text} is in no subnet of the network {network_id}. Use another, or none.")
+
+    def _default(self, caller: Caller) -> Network:
+        found = sorted(self._neutron.networks(token=_token(caller)), key=lambda one: (one.created_at, one.id))
+        own = [one for one in found if one.project_id == caller.project_id and not one.external]
+        shared = [one for one in found if one.shared]
+        if not own and not shared:
+            raise Conflict(
+                "There is no network for the container: the project has none, and none is shared with it. Create a network with a subnet.",
+                code="network-not-found",
+            )
+        return (own or shared)[0]
+
+    def _network(self, caller: Caller, ident: str) -> Network:
+        found = self._neutron.networks(token=_token(caller), **_by(ident))
+        missing = NotFound(
+            f"The network {ident} could not be found. List them with: openstack network list", code="network-not-found"
+        )
+        return _one(found, ident, caller, "networks", missing)
+
+    def _port(self, caller: Caller, ident: str) -> Port:
+        found = self._neutron.ports(token=_token(caller), **_by(ident))
+        missing = NotFound(
+            f"The port {ident} could not be found. List them with: openstack port list", code="port-not-found"
+        )
+        return _one(found, ident, caller, "ports", missing)
+
+    def _group(self, caller: Caller, ident: str) -> str:
+        found = self._neutron.security_groups(token=_token(caller), **_by(ident))
+        missing = Invalid(
+            f"The security group {ident} could not be found. List them with: openstack security group list",
+            code="security-group-not-found",
+        )
+        return _one(found, ident, caller, "security groups", missing).id
+
+
+def _token(caller: Caller) -> str:
+    """The caller's own token: Neutron is never asked with more rights than his in a question of his."""
+    if caller.token is None:
+        raise Forbidden(
+            "Neutron's networks are for callers whom Keystone knows. Ask the operator to set backend = keystone in [identity]."
+        )
+    return caller.token
+
+
+def _by(ident: str) -> dict[str, str]:
+    return {"id": ident} if is_uuid(ident) else {"name": ident}
+
+
+def _one(found: Sequence[Found], ident: str, caller: Caller, what: str, missing: Exception) -> Found:
+    """The one that is meant; of several of one name the caller's own project's."""
+    if not found:
+        raise missing
+    own = [one for one in found if one.project_id == caller.project_id] if len(found) > 1 else found
+    if len(own) != 1:
+        raise Conflict(f"Several {what} have the name {ident}. Use the uuid instead.")
+    return own[0]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError as error:
+        raise Invalid(f"'{text}' is no IP address.") from error
+
+
+def _plain(text: str | None) -> str | None:
+    """An address as Neutron writes it."""
+    return str(_address(text)) if text else None
+
+
+def _side_by_side(work: Callable[[T], R], things: Sequence[T]) -> list[R]:
+    """What ``work`` gives for each; several are asked for at the same time. Raises the first error."""
+    if len(things) < 2:
+        return [work(thing) for thing in things]
+    with concurrent.futures.ThreadPoolExecutor(min(len(things), 8), "neutron") as threads:
+        return list(threads.map(work, things))
