@@ -6,50 +6,14 @@ they ran, so a step that failed, or that an agent died before, is simply planned
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
+from higgins.agent import plan_network
+from higgins.agent.steps import ALIVE, ENDED, Have, Step, members
 from higgins.core import model
 from higgins.core.phase import Desired, EngineState, PullPolicy
 
-ALIVE = (EngineState.RUNNING, EngineState.PAUSED)
-ENDED = (EngineState.STOPPED, EngineState.DEAD)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """One idempotent action on one thing, and why it is needed. The verb ``fail`` says that no action can help."""
-
-    verb: str
-    target: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.target}: {self.why}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Have:
-    """What this host has of one pod.
-
-    ``containers`` are the engine's facts by container; ``runs`` the last run started and ``builds`` the build last made of each,
-    from the journal. ``resolved`` images were pulled for this build, ``absent`` ones are known not to be on the host.
-    ``files`` names the containers whose injected files are written, ``interrupted`` those that a restart of the host ended.
-    """
-
-    containers: Mapping[str, model.ContainerFacts] = dataclasses.field(default_factory=dict)
-    runs: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    builds: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    resolved: frozenset[str] = frozenset()
-    absent: frozenset[str] = frozenset()
-    volumes: frozenset[str] = frozenset()
-    files: frozenset[str] = frozenset()
-    interrupted: frozenset[str] = frozenset()
-
-    def state(self, uuid: str) -> EngineState | None:
-        """The engine's state of a container, None when there is none."""
-        facts = self.containers.get(uuid)
-        return facts.state if facts else None
+__all__ = ["ALIVE", "ENDED", "Have", "Step", "ended_for_good", "members", "plan", "waiting"]
 
 
 def plan(want: model.Assignment, have: Have) -> list[Step]:
@@ -63,12 +27,14 @@ def plan(want: model.Assignment, have: Have) -> list[Step]:
         return lost
     make = {spec.uuid: _why_make(want, have, spec.uuid) for spec in members(want)}
     make = {uuid: why for uuid, why in make.items() if why}
-    return [*_prepare(want, have, make), *_drop(want, have, make), *_create(make), *_live(want, have, make)]
-
-
-def members(want: model.Assignment) -> tuple[model.ContainerSpec, ...]:
-    """Every container of the pod in the order in which they start."""
-    return want.spec.init_containers + want.spec.containers
+    return [
+        *plan_network.before(want, have),
+        *_prepare(want, have, make),
+        *_drop(want, have, make),
+        *_create(make),
+        *plan_network.changes(want, have, make),
+        *_live(want, have, make),
+    ]
 
 
 def waiting(want: model.Assignment, have: Have) -> str:
@@ -295,6 +261,7 @@ def _teardown(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
         yield Step("remove_volume", name, why)
     if have.files:
         yield Step("remove_files", want.uuid, why)
+    yield from plan_network.after(want, have, why)
 
 
 def _own_volumes(grants: Iterable[model.VolumeGrant], present: frozenset[str]) -> list[str]:

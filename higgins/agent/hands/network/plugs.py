@@ -1,0 +1,189 @@
+"""A host's networks as the agent's loop sees them: which pods have a namespace, which ports are plugged, what nobody accounts for.
+
+It knows the kernel and the switch only as protocols, and neither engines nor the wire. Everything may be done again, after a
+crash at any point: what is there is found again by the tags of links, the names of namespaces and the rows of the switch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from higgins.agent.hands.network import names
+from higgins.core import errors, model
+from higgins.engine.api import Link
+
+
+class Kernel(Protocol):
+    """Namespaces and links, as the module ``kernel`` has them."""
+
+    def make_namespace(self, path: str) -> None: ...  # noqa: D102
+    def remove_namespace(self, path: str) -> None: ...  # noqa: D102
+    def has_namespace(self, path: str) -> bool: ...  # noqa: D102
+    def namespaces(self) -> tuple[str, ...]: ...  # noqa: D102
+    def make_pair(self, plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: bool) -> None: ...  # noqa: D102
+    def rename(self, outer: str, tag: names.Tag) -> None: ...  # noqa: D102
+    def remove_link(self, name: str) -> None: ...  # noqa: D102
+    def has_link(self, name: str) -> bool: ...  # noqa: D102
+    def tags(self) -> dict[str, names.Tag]: ...  # noqa: D102
+    def route_by(self, path: str, plug: model.Plug | None) -> None: ...  # noqa: D102
+
+
+class Bridges(Protocol):
+    """Where outer ends go, as ``switch.Switch`` has it."""
+
+    def plug(self, pod: str, plug: model.Plug, mark: str) -> None: ...  # noqa: D102
+    def unplug(self, pod: str, plug: model.Plug) -> None: ...  # noqa: D102
+    def has(self, port: str) -> bool: ...  # noqa: D102
+    def ports(self, mark: str) -> dict[str, str]: ...  # noqa: D102
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What there is of one pod's networks: as ``Have`` of the planner has it."""
+
+    namespace: bool | None = None
+    plugs: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+
+
+class Network:
+    """The networks of the pods of one agent; every method may be called from any thread, for one pod from one at a time.
+
+    ``joins`` says that the engine's containers join a namespace of ours; else the engine makes its own and takes ``lend``'s links.
+    """
+
+    def __init__(self, mark: str, kernel: Kernel, bridges: Bridges, *, joins: bool) -> None:
+        self._mark, self._kernel, self._bridges, self.joins = mark, kernel, bridges, joins
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, names.Tag]] = {}
+        self._wanted: dict[str, tuple[str, model.Plug, bool]] = {}
+
+    def path(self, pod: str) -> str:
+        """Where a pod's namespace is, or will be."""
+        return names.namespace(self._mark, pod)
+
+    def expect(self, want: model.Assignment) -> None:
+        """Keep what a pod's ports are, for an engine that may ask for their links at any time."""
+        with self._lock:
+            for place, plug in enumerate(want.plugs):
+                self._wanted[plug.port] = (want.uuid, plug, place == 0)
+
+    def have(self, want: model.Assignment) -> Found:
+        """What there is for a pod, without asking another process."""
+        self.expect(want)
+        with self._lock:
+            known = dict(self._known.get(want.uuid, {}))
+        if want.spec.network_driver != "neutron" and not known:
+            return Found()
+        plugs = {}
+        for port in {*known, *(plug.port for plug in want.plugs)}:
+            linked = self._kernel.has_link(names.outer(port))
+            if linked or self._bridges.has(port):
+                plugs[port] = bool(linked and port in known and known[port].ready and self._bridges.has(port))
+            else:
+                self._forget(want.uuid, port)
+        return Found(namespace=self._kernel.has_namespace(self.path(want.uuid)) if self.joins else None, plugs=plugs)
+
+    def make(self, pod: str) -> None:
+        """A pod's namespace, with nothing but ``lo``."""
+        self._kernel.make_namespace(self.path(pod))
+
+    def plug(self, want: model.Assignment, port: str) -> None:
+        """Have a port's link on its bridge and in the pod's namespace, or where the engine takes it from."""
+        plug = next(plug for plug in want.plugs if plug.port == port)
+        self.expect(want)
+        self._plug(want.uuid, plug, first=plug is want.plugs[0])
+
+    def _plug(self, pod: str, plug: model.Plug, *, first: bool) -> None:
+        outer = names.outer(plug.port)
+        tag = names.Tag(mark=self._mark, pod=pod, port=plug.port, bridge=plug.bridge)
+        known = self._tag(pod, plug.port)
+        if not (
+            known and known.bridge and self._kernel.has_link(outer)
+        ):  # of one without a tag nobody knows how far it came
+            self._kernel.remove_link(outer)
+            self._kernel.make_pair(plug, tag, inside=self.path(pod) if self.joins else None, gateway=first)
+            self._keep(tag)
+        self._bridges.plug(pod, plug, self._mark)
+        done = dataclasses.replace(tag, ready=True)
+        self._kernel.rename(outer, done)
+        self._keep(done)
+
+    def unplug(self, want: model.Assignment, port: str) -> None:
+        """Take a port's link away; the next port's gateway becomes the default route."""
+        self._unplug(want.uuid, port)
+        if self.joins and want.plugs and self._kernel.has_namespace(self.path(want.uuid)):
+            self._kernel.route_by(self.path(want.uuid), want.plugs[0])
+
+    def _unplug(self, pod: str, port: str) -> None:
+        with self._lock:
+            wanted = self._wanted.get(port)
+        plug = wanted[1] if wanted else None
+        tag = self._tag(pod, port)
+        if plug is None:
+            plug = model.Plug(port=port, network=port, mac="00:00:00:00:00:00", mtu=0)
+            plug = dataclasses.replace(plug, bridge=tag.bridge if tag and tag.bridge else plug.bridge)
+        self._bridges.unplug(pod, plug)
+        self._kernel.remove_link(names.outer(port))
+        self._forget(pod, port)
+        with self._lock:
+            self._wanted.pop(port, None)
+
+    def remove(self, pod: str) -> None:
+        """Take away everything of a pod; nothing happens when there is nothing."""
+        with self._lock:
+            ports = list(self._known.get(pod, {}))
+        for port in ports:
+            self._unplug(pod, port)
+        self._kernel.remove_namespace(self.path(pod))
+
+    def lend(self, port: str) -> Link:
+        """The link of a port, on the host and ready to be moved into a container: made anew when it was lost with the last one.
+
+        ``NotFound`` for a port that no pod of this host has.
+        """
+        with self._lock:
+            if port not in self._wanted:
+                raise errors.NotFound(f"Port {port} belongs to no container of this host.")
+            pod, plug, first = self._wanted[port]
+        if not self._kernel.has_link(names.inner(port)):
+            self._kernel.remove_link(names.outer(port))
+        self._plug(pod, plug, first=first)
+        return Link(name=names.inner(port), mac=plug.mac, fixed_ips=plug.fixed_ips)
+
+    def look(self) -> None:
+        """Find what an agent before this one left, or somebody planted: links, rows of the switch."""
+        tags = [tag for tag in self._kernel.tags().values() if tag.mark == self._mark]
+        for tag in tags:
+            with self._lock:
+                self._known.setdefault(tag.pod, {}).setdefault(tag.port, tag)
+        if not tags and not self._known and not self._wanted:
+            return  # nothing here ever used the switch
+        for port, pod in self._bridges.ports(self._mark).items():
+            with self._lock:
+                tag = names.Tag(mark=self._mark, pod=pod, port=port, bridge="")
+                self._known.setdefault(pod, {}).setdefault(port, tag)
+
+    def strangers(self, assigned: Callable[[str], bool]) -> tuple[str, ...]:
+        """Pods that nobody assigned and of which there is a namespace or a port."""
+        named = (names.pod_of(self._mark, name) for name in self._kernel.namespaces())
+        with self._lock:
+            pods = {pod for pod, ports in self._known.items() if ports} | {pod for pod in named if pod}
+        return tuple(sorted(pod for pod in pods if not assigned(pod)))
+
+    def _tag(self, pod: str, port: str) -> names.Tag | None:
+        with self._lock:
+            return self._known.get(pod, {}).get(port)
+
+    def _keep(self, tag: names.Tag) -> None:
+        with self._lock:
+            self._known.setdefault(tag.pod, {})[tag.port] = tag
+
+    def _forget(self, pod: str, port: str) -> None:
+        with self._lock:
+            ports = self._known.get(pod, {})
+            ports.pop(port, None)
+            if not ports:
+                self._known.pop(pod, None)

@@ -1,0 +1,51 @@
+"""Decide what a host must do for the networks of one pod: its namespace and its ports. Pure, as ``plan`` is, which asks it.
+
+A namespace and every port are there before a container is created or started; ports leave after the containers that use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from higgins.agent.steps import ALIVE, Have, Step, members
+from higgins.core import model
+from higgins.core.phase import EngineState
+
+
+def before(want: model.Assignment, have: Have) -> Iterator[Step]:
+    """What must be there before any container is."""
+    if want.spec.network_driver != "neutron":
+        return
+    lost = have.namespace is False
+    if lost and any(have.state(spec.uuid) in ALIVE for spec in members(want)):
+        return  # whoever took its name away, those inside still have it; a new one is made once they have ended
+    if lost:
+        yield Step("make_network", want.uuid, "no network namespace")
+    for plug in want.plugs:
+        if plug.port not in have.plugs:
+            yield Step("plug", plug.port, "not plugged yet")
+        elif lost or not have.plugs[plug.port]:
+            yield Step("plug", plug.port, "its link or its place on the bridge is not there any more")
+
+
+def changes(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
+    """What brings containers that stay to the ports that the pod has now, and lets go of others."""
+    wanted = {plug.port for plug in want.plugs}
+    for spec in (*want.spec.init_containers, *want.spec.containers[:1]):
+        facts = have.containers.get(spec.uuid)
+        if facts is None or facts.ports is None or facts.state is EngineState.DEAD or spec.uuid in make:
+            continue
+        if not wanted.issuperset(facts.ports):
+            yield Step("disconnect", spec.uuid, "a network was detached")
+        if not wanted.issubset(facts.ports):
+            yield Step("connect", spec.uuid, "a network was attached")
+    for port in sorted(set(have.plugs) - wanted):
+        yield Step("unplug", port, "no longer a port of the pod")
+
+
+def after(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
+    """Take everything away, once no container is left."""
+    for port in sorted(have.plugs):
+        yield Step("unplug", port, why)
+    if have.namespace:
+        yield Step("remove_network", want.uuid, why)
