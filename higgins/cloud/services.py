@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # an installation without an OpenStack has no keystoneauth1, and no memory for it
     from higgins.cloud.cinder import Cinder
+    from higgins.cloud.glance import Glance
     from higgins.cloud.neutron import Neutron
+    from higgins.cloud.placement import Placement
     from higgins.cloud.session import Session
 
 
@@ -20,4 +22,6 @@ class Services:
 
     session: Session
     cinder: Cinder | None = None
+    glance: Glance | None = None
     neutron: Neutron | None = None
+    placement: Placement | None = None

@@ -39,7 +39,12 @@ def open_services(conf: cfg.ConfigOpts) -> Services | None:
         from higgins.cloud.cinder import open_cinder
 
         cinder = open_cinder(session)
-    return Services(session=session, neutron=neutron, cinder=cinder)
+    placement = None
+    if conf.cloud.claims == "placement":
+        from higgins.cloud.placement import Placement
+
+        placement = Placement.of(session)
+    return Services(session=session, neutron=neutron, cinder=cinder, placement=placement)
 
 
 def open_kinds(services: Services | None, database: Database) -> list[Kind]:
@@ -55,6 +60,10 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
         kinds += [SecurityGroups(services.neutron, installed), Ports(services.neutron, installed)]
     if services.cinder is not None:
         kinds += [NewVolumes(services.cinder), Attachments(services.cinder, installed)]
+    if services.placement is not None:
+        from higgins.provision.allocations import Allocations
+
+        kinds.append(Allocations(services.placement))
     return kinds
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from oslo_config import cfg
 
+from higgins.cloud.services import Services
 from higgins.cmd import clouds, logs, parts
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.cmd.machine.memory import settle_memory
@@ -17,10 +18,14 @@ from higgins.conf import load
 from higgins.core import errors
 from higgins.provision.housekeeping import Housekeeper
 from higgins.provision.loop import Provisioner
+from higgins.scheduler.inventories import Publisher, Reserved
 from higgins.scheduler.loop import Scheduler
+from higgins.scheduler.placement import PlacementClaims
 from higgins.store.agents.desk import Desk
 from higgins.store.claims import Ratios
 from higgins.store.loops.holds import Holder
+from higgins.store.records import installation
+from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.server import Server
 
@@ -73,23 +78,13 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
     chosen = conf.scheduler
     # Nobody else listens there at the same time, and after a restart this one does again.
     holder = Holder(f"{load.hostname(conf)} {load.wire_address(conf)}"[:255])
+    services = clouds.open_services(conf)
     return [
-        Scheduler(
-            database,
-            local,
-            ratios=Ratios(
-                cpu=chosen.cpu_allocation_ratio,
-                memory=chosen.ram_allocation_ratio,
-                disk=chosen.disk_allocation_ratio,
-            ),
-            interval_s=chosen.poll_s,
-            down_after_s=chosen.host_down_after_s,
-            first_host_s=chosen.no_host_deadline_s,
-        ),
+        *_scheduling(conf, services, database, local, holder),
         Provisioner(
             database,
             local,
-            clouds.open_kinds(clouds.open_services(conf), database),
+            clouds.open_kinds(services, database),
             sealer,
             interval_s=chosen.poll_s,
             at_once=_PODS_AT_ONCE,
@@ -106,6 +101,48 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
         Server(Desk(database, sealer), local, load.wire_address(conf), tls=_tls(conf)),
         hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
     ]
+
+
+def _scheduling(
+    conf: cfg.ConfigOpts, services: Services | None, database: Database, local: hints.LocalHints, holder: Holder
+) -> list[Part]:
+    """The scheduler, and where Placement counts too what tells it of hosts."""
+    chosen = conf.scheduler
+    ratios = Ratios(
+        cpu=chosen.cpu_allocation_ratio, memory=chosen.ram_allocation_ratio, disk=chosen.disk_allocation_ratio
+    )
+    found: list[Part] = []
+    keeper = None
+    if services is not None and services.placement is not None:
+        with database.read() as tx:
+            installed = installation.uuid(tx)
+        keeper = PlacementClaims(database, ratios, services.placement, installed, holder)
+        found.append(
+            Publisher(
+                database,
+                local,
+                services.placement,
+                installed,
+                ratios=ratios,
+                reserved=Reserved(
+                    cpus=conf.cloud.reserved_host_cpus,
+                    memory_mib=conf.cloud.reserved_host_memory_mib,
+                    disk_gib=conf.cloud.reserved_host_disk_gib,
+                ),
+                interval_s=chosen.poll_s,
+                down_after_s=chosen.host_down_after_s,
+            )
+        )
+    scheduler = Scheduler(
+        database,
+        local,
+        ratios=ratios,
+        interval_s=chosen.poll_s,
+        down_after_s=chosen.host_down_after_s,
+        first_host_s=chosen.no_host_deadline_s,
+        keeper=keeper,
+    )
+    return [*found, scheduler]
 
 
 def _tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:

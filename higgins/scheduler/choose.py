@@ -30,7 +30,10 @@ class Ask:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """A host as it was last read. ``room`` is all that may be claimed of it, ``claimed`` what is, both in (milli cpus, MiB, GiB)."""
+    """A host as it was last read. ``room`` is all that may be claimed of it, ``claimed`` what is, both in (milli cpus, MiB, GiB).
+
+    ``refused`` says why whoever else keeps count of room gives nothing there, as words that follow a number of hosts; ``awaited`` that he soon may.
+    """
 
     host_id: int
     hostname: str
@@ -45,6 +48,8 @@ class Option:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     runtimes: frozenset[str] = frozenset()
     abilities: frozenset[str] = frozenset()
+    refused: str | None = None
+    awaited: bool = False
 
     def with_claim(self, ask: Ask) -> Option:
         """The same host after it has taken a pod."""
@@ -122,6 +127,10 @@ def _room(ask: Ask, option: Option) -> str | None:
     return f"without enough {' and '.join(missing)}" if missing else None
 
 
+def _offered(ask: Ask, option: Option) -> str | None:
+    return option.refused
+
+
 FILTERS: tuple[Filter, ...] = (
     _requested,
     _home,
@@ -133,10 +142,11 @@ FILTERS: tuple[Filter, ...] = (
     _runtimes,
     _abilities,
     _room,
+    _offered,
 )
 """In this order; the first that objects names the reason."""
 
-_PASSING: frozenset[Filter] = frozenset({_up, _engine_up, _runtimes, _abilities, _room})
+_PASSING: frozenset[Filter] = frozenset({_up, _engine_up, _runtimes, _abilities, _room, _offered})
 """What a host that has just started may still object to: it knows its room and its engine only when it is up."""
 
 
@@ -174,7 +184,8 @@ def _refuse(ask: Ask, objections: Sequence[tuple[Option, str]]) -> Refused:
     counted = Counter(why for _, why in objections)
     total = len(objections)
     parts = [f"{count} {why}" for why, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
-    may_come_up = any((not option.up or not option.engine_up) and _would_suit(ask, option) for option, _ in objections)
+    coming = (option for option, _ in objections if not option.up or not option.engine_up or option.awaited)
+    may_come_up = any(_would_suit(ask, option) for option in coming)
     return Refused(f"{NO_HOST} Of {total} host{'' if total == 1 else 's'}: {', '.join(parts)}.", may_come_up)
 
 

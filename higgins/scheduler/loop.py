@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from higgins.core.model import ContainerSpec
 from higgins.scheduler import claims
 from higgins.scheduler.choose import Ask, Option, Refused, choose
+from higgins.scheduler.claims import Claims, EmbeddedClaims
 from higgins.store import hosts as host_rows
 from higgins.store.claims import Ratios
 from higgins.store.hosts import Host
@@ -30,7 +31,8 @@ class Scheduler:
     """Gives waiting pods their hosts.
 
     ``first_host_s`` is how long a pod waits for a host that would suit but is not up yet, counted from its wish. The hosts read last are used
-    again for ``hosts_kept_s``: a claim is guarded by what the database says, and nothing is refused on an old reading.
+    again for ``hosts_kept_s``: a claim is guarded by what the database says, and nothing is refused on an old reading. ``keeper`` keeps count of
+    room; our own table when none is given.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Scheduler:
         down_after_s: float = host_rows.DOWN_AFTER_S,
         first_host_s: float = 300.0,
         hosts_kept_s: float = 10.0,
+        keeper: Claims | None = None,
     ) -> None:
         self._db = db
         self._hints = own_hints
         self._ratios = ratios or Ratios()
+        self._claims = keeper or EmbeddedClaims(db, self._ratios)
         self._down_after_s = down_after_s
         self._first_host_s = first_host_s
         self._hosts_kept_s = hosts_kept_s
@@ -73,13 +77,18 @@ class Scheduler:
         # Read while nobody waits, so that the next pod need not.
         self._read_hosts(older_than_s=self._hosts_kept_s if waiting else self._refresh_after_s)
         asks = {pod.uuid: _ask_of(pod, homes.get(pod.uuid, frozenset())) for pod in waiting}
-        placed = self._place(waiting, asks)
-        left = [pod for pod in waiting if pod.uuid not in placed]
-        if not left:
-            return None
-        self._read_hosts(older_than_s=0.0)
-        placed |= self._place(left, asks)
-        return self._refuse([pod for pod in left if pod.uuid not in placed], asks)
+        placed: set[str] = set()
+        try:
+            placed |= self._place(waiting, asks)
+            left = [pod for pod in waiting if pod.uuid not in placed]
+            if not left:
+                return None
+            self._read_hosts(older_than_s=0.0)
+            placed |= self._place(left, asks)
+            return self._refuse([pod for pod in left if pod.uuid not in placed], asks)
+        except claims.Silent as error:
+            silent = Refused(f"No host can be chosen: {error.message}", may_come_up=True)
+            return self._answer(((pod, silent) for pod in waiting if pod.uuid not in placed), "Higgins keeps trying.")
 
     def _read_hosts(self, *, older_than_s: float) -> None:
         if self._read_at is not None and time.monotonic() - self._read_at <= older_than_s:
@@ -92,12 +101,13 @@ class Scheduler:
     def _place(self, waiting: Sequence[Pod], asks: dict[str, Ask]) -> set[str]:
         """Chooses for all and claims; gives the uuids of the pods that have a host now."""
         wanted, options = [], dict(self._options)
+        self._claims.look_anew()
         for pod in waiting:
-            chosen = choose(asks[pod.uuid], options.values())
+            chosen = choose(asks[pod.uuid], self._claims.seen(asks[pod.uuid], options.values()))
             if isinstance(chosen, Option):
                 options[chosen.host_id] = chosen.with_claim(asks[pod.uuid])
                 wanted.append(Placement(pod, chosen.host_id))
-        held = claims.claim(self._db, wanted, self._ratios, heard_after=self._heard_after())
+        held = self._claims.claim(wanted, heard_after=self._heard_after())
         for pod, host_id in held:
             self._options[host_id] = self._options[host_id].with_claim(asks[pod.uuid])
             LOG.info("Pod %s goes to host %s", pod.uuid, self._options[host_id].hostname)
@@ -107,17 +117,24 @@ class Scheduler:
 
     def _refuse(self, left: Collection[Pod], asks: dict[str, Ask]) -> float | None:
         """Gives up on the pods that no host can take; gives when to look again at those that wait for a host to come up."""
+        self._claims.look_anew()
+        options = self._options.values()
+        seen = {pod.uuid: self._claims.seen(asks[pod.uuid], options, explain=True) for pod in left}
+        return self._answer((pod, choose(asks[pod.uuid], seen[pod.uuid])) for pod in left)
+
+    def _answer(
+        self, answers: Iterable[tuple[Pod, Option | Refused]], then: str = "It goes on as soon as one is."
+    ) -> float | None:
         again_s = None
         now = self._db.now()
-        for pod in left:
-            answer = choose(asks[pod.uuid], self._options.values())
+        for pod, answer in answers:
             waited_s = (now - pod.wished_at).total_seconds()
             if isinstance(answer, Refused) and not (answer.may_come_up and 0 <= waited_s < self._first_host_s):
                 self._give_up(pod, answer)
                 continue
             again_s = _WHILE_WAITING_S
             if isinstance(answer, Refused):
-                self._wait(pod, f"{answer.reason} It goes on as soon as one is.")
+                self._wait(pod, f"{answer.reason} {then}")
         return again_s
 
     def _give_up(self, pod: Pod, answer: Refused) -> None:

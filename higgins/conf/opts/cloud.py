@@ -62,6 +62,14 @@ CLOUD = [
         ],
         help="Who keeps count of room on hosts.",
     ),
+    cfg.IntOpt(
+        "reserved_host_cpus",
+        default=0,
+        min=0,
+        help="Processors of each host that Placement gives to nobody: the host's own, or those of another service on it.",
+    ),
+    cfg.IntOpt("reserved_host_memory_mib", default=512, min=0, help="The same of memory, in MiB."),
+    cfg.IntOpt("reserved_host_disk_gib", default=0, min=0, help="The same of disk space, in GiB."),
 ]
 
 GROUPS: Mapping[str, Sequence[cfg.Opt]] = {"keystone": KEYSTONE, "cloud": CLOUD}

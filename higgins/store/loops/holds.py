@@ -61,10 +61,14 @@ class Holder:
         """The parameters of ``FREE``."""
         return {"me": self.name, "now": tx.now}
 
+    def until(self, tx: Transaction) -> datetime.datetime:
+        """When a hold that is taken now ends by itself."""
+        return tx.now + self._for
+
     def take(self, tx: Transaction, pod_id: int, generation: int) -> bool:
         """Hold a pod, if its newest wish is this one and nobody else holds it; also holds it longer. Asking may begin after the commit."""
         update = pods.update().where(pods.c.id == pod_id, pods.c.generation == generation, FREE)
-        held = {"held_by": self.name, "held_until": tx.now + self._for}
+        held = {"held_by": self.name, "held_until": self.until(tx)}
         return tx.change(update.values(**held), self.free_to(tx)) == 1
 
     def let_go(self, tx: Transaction, pod_id: int) -> bool:

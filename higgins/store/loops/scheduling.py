@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,10 +15,16 @@ import sqlalchemy as sa
 from higgins.core import errors
 from higgins.core.phase import Desired
 from higgins.store import actions, claims, pods
+from higgins.store.loops import holds
+from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Overtaken, Transaction
+from higgins.store.tables import ledger
 from higgins.store.tables import pods as table
+
+ALLOCATION = "allocation"
+"""The kind of the ledger's entry of what a pod takes at Placement; its key is the pod's uuid."""
 
 
 class Placement(NamedTuple):
@@ -39,8 +45,24 @@ _UNPLACED = (
 _PLACE = (
     table.update()
     .where(*_UNPLACED)
-    .values(host_id=sa.bindparam("new_host"), schedule_generation=table.c.generation, schedule_reason=None)
+    .values(
+        host_id=sa.bindparam("new_host"),
+        schedule_generation=table.c.generation,
+        schedule_reason=None,
+        held_by=None,
+        held_until=None,
+    )
 )
+_HOLD = (
+    table.update().where(*_UNPLACED, holds.FREE).values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
+)
+_THIS = (ledger.c.pod_uuid == sa.bindparam("of_pod"), ledger.c.kind == ALLOCATION)
+_ASK_AGAIN = (
+    ledger.update()
+    .where(*_THIS)
+    .values(made_at=None, released_at=None, host_id=sa.bindparam("new_host"), shape=sa.bindparam("new_shape"))
+)
+_CONFIRM = ledger.update().where(*_THIS).values(made_at=sa.bindparam("now"), external_id=ledger.c.pod_uuid)
 
 
 def waiting(tx: Transaction, most: int = 500) -> tuple[builtins.list[Pod], bool]:
@@ -81,6 +103,44 @@ def place(
     rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]
     if tx.change_many(_PLACE, rows) != len(rows):
         raise Overtaken("A pod was changed while it was given its host.")
+
+
+def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, str], holder: Holder) -> None:
+    """Note that these pods are about to be given what they take at Placement, in these shapes (by uuid), and hold them; all or none.
+
+    ``Overtaken`` when one was changed meanwhile or another controller is at it.
+    """
+    now = {"me": holder.name, "now": tx.now, "until": holder.until(tx)}
+    held = [{"of_pod": pod.id, "of_generation": pod.generation, **now} for pod, _ in placements]
+    if tx.change_many(_HOLD, held) != len(held):
+        raise Overtaken("A pod was changed while it was given its host.")
+    uuids = [pod.uuid for pod, _ in placements]
+    asked = sa.select(ledger.c.pod_uuid).where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == ALLOCATION)
+    again = {row[0] for row in tx.rows(asked)}
+    known = [(pod.uuid, host_id, shapes[pod.uuid]) for pod, host_id in placements]
+    tx.change_many(
+        _ASK_AGAIN,
+        [{"of_pod": pod, "new_host": host, "new_shape": shape} for pod, host, shape in known if pod in again],
+    )
+    new = [
+        {"pod_uuid": pod, "kind": ALLOCATION, "key": pod, "shape": shape, "host_id": host, "asked_at": tx.now}
+        for pod, host, shape in known
+        if pod not in again
+    ]
+    tx.change_many(ledger.insert(), new)
+
+
+def confirm(tx: Transaction, given: Sequence[Pod]) -> None:
+    """Note that Placement has given these pods what they take."""
+    tx.change_many(_CONFIRM, [{"of_pod": pod.uuid, "now": tx.now} for pod in given])
+
+
+def forget(tx: Transaction, noted: Sequence[Pod], given_back: Sequence[Pod], holder: Holder) -> None:
+    """Hold these pods no longer, and strike what Placement has back."""
+    uuids = [pod.uuid for pod in given_back]
+    tx.change(ledger.delete().where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == ALLOCATION))
+    for pod in noted:
+        holder.let_go(tx, pod.id)
 
 
 def give_up(tx: Transaction, pod: Pod, reason: str) -> None:

@@ -1,0 +1,76 @@
+"""What a pod takes of its host at Placement, as an outside thing: the scheduler has it before a pod has its host, provisioning changes and ends it.
+
+Must not know how room is claimed in our own table, nor how a host is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from higgins.cloud.placement import Allocation, Full, Placement
+from higgins.core import errors, resources
+from higgins.provision.kinds import Made, Task
+from higgins.provision.plan import Want
+from higgins.store.loops.scheduling import ALLOCATION
+from higgins.store.pods import Pod
+
+
+def amounts_of(pod: Pod) -> dict[str, int]:
+    """What a pod takes, by resource class."""
+    return resources.amounts(cpu_milli=pod.cpu_milli, memory_mib=pod.memory_mib, disk_gib=pod.disk_gib)
+
+
+class Allocations:
+    """Allocations of Placement: one for each pod that has a size, whose consumer is the pod itself."""
+
+    name = ALLOCATION
+    stage = 0
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+
+    def wanted_by(self, pod: Pod) -> Iterable[Want]:
+        """The allocation of the pod's size, which is its shape."""
+        taken = amounts_of(pod)
+        if taken:
+            yield Want(kind=self.name, key=pod.uuid, why="the pod takes room of its host", shape=resources.shape(taken))
+
+    def make(self, task: Task) -> Made:
+        """Have the pod take its size of its host; what it took before is its until then. ``OutOfCapacity`` when the host has no room."""
+        pod, host = task.pod, task.host
+        if host is None:
+            raise errors.Conflict("The pod has no host yet.")
+        before = self._placement.allocation(pod.uuid)
+        wanted = Allocation(
+            consumer=pod.uuid,
+            amounts={host.uuid: amounts_of(pod)},
+            project_id=pod.project_id,
+            user_id=pod.user_id,
+            consumer_type=pod.kind.upper(),
+            generation=None if before is None else before.generation,
+        )
+        if before is None or not before.same_amounts(wanted):
+            self._allocate(wanted, host.hostname)
+        return Made(external_id=pod.uuid)
+
+    def take_back(self, task: Task) -> None:
+        """See ``Kind``."""
+        self._placement.give_back(task.pod.uuid)
+
+    def _allocate(self, wanted: Allocation, hostname: str) -> None:
+        try:
+            self._placement.allocate(wanted)
+        except Full as error:
+            raise no_room(hostname, error) from error
+        except errors.Invalid as error:
+            raise errors.NotReady(
+                f"Placement does not know the host {hostname} yet; Higgins keeps trying. It says: {error.message}"
+            ) from error
+
+
+def no_room(hostname: str, error: Full) -> errors.OutOfCapacity:
+    """The refusal in words for the user."""
+    what = resources.WORDS.get(error.resource_class or "", "room")
+    return errors.OutOfCapacity(
+        f"The host {hostname} has not enough {what} left for this size, says Placement. Ask for less, or delete something there."
+    )
