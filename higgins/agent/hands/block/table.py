@@ -1,0 +1,105 @@
+"""Mounts of block devices: made, looked up in the kernel's own table, and ended. Must not know pods or Cinder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from pathlib import Path
+
+from higgins.core import errors
+
+_CALL_S = 120.0
+_FORMAT_S = 600.0
+_OPTIONS = "nodev,nosuid"
+"""A tenant's file system brings no device nodes and no rights."""
+
+_BUSY = 32
+"""With which umount ends when something holds the file system."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mounted:
+    """One line of the kernel's table."""
+
+    device: str
+    read_only: bool
+
+
+def mounts(under: Path) -> dict[str, Mounted]:
+    """What is mounted directly in a directory, by its name there; of several mounts over each other the last."""
+    prefix = f"{os.path.realpath(under)}/"
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split(" ")
+        if fields[4].startswith(prefix):
+            device = fields[fields.index("-") + 2]
+            flags = {*fields[5].split(","), *fields[fields.index("-") + 3].split(",")}
+            found[fields[4].removeprefix(prefix)] = Mounted(device, "ro" in flags)
+    return found
+
+
+def scratch(path: Path) -> None:
+    """Have a small file system in memory there: what is in it goes with the mounts when the host goes down."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.name not in mounts(path.parent):
+        _run("mount", "-t", "tmpfs", "-o", "size=4m,mode=700,nodev,nosuid", "higgins-volumes", str(path))
+
+
+def make(device: str, filesystem: str, *, over: bool) -> None:
+    """Make a file system; unless it goes ``over`` the beginnings of one, ``mkfs`` itself refuses a device on which it finds something."""
+    extra = ("-m", "0") if filesystem.startswith("ext") else ()
+    force = ("-F",) if over else ()
+    _run(f"mkfs.{filesystem}", "-q", *extra, *force, device, timeout_s=_FORMAT_S)
+
+
+def mount(device: str, filesystem: str, path: Path, *, read_only: bool) -> None:
+    """Mount a file system, or say why that cannot be: ``Invalid`` when the kernel refuses what is on the device."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = f"{_OPTIONS},ro" if read_only else _OPTIONS
+    try:
+        _run("mount", "-t", filesystem, "-o", options, device, str(path))
+    except _Failed as error:
+        raise errors.Invalid(
+            f"The file system ({filesystem}) of the volume {path.name} cannot be mounted; it was left as it is. "
+            f"Check it with fsck, or use another volume. The host says: {error.words}"
+        ) from error
+
+
+def make_writable(path: Path) -> None:
+    """Let a read-only mount be written to."""
+    _run("mount", "-o", f"remount,rw,{_OPTIONS}", str(path))
+
+
+def unmount(path: Path) -> None:
+    """Write out what is only in memory, and end a mount; ``NotReady`` while something still uses it, for then its device must stay."""
+    _run("sync", "--file-system", str(path))
+    try:
+        _run("umount", str(path))
+    except _Failed as error:
+        if error.status == _BUSY and path.name in mounts(path.parent):
+            raise errors.NotReady(f"Something on the host still uses the volume {path.name}.") from error
+        raise
+
+
+class _Failed(errors.Unavailable):
+    """A command ended badly; ``words`` are its own last ones."""
+
+    def __init__(self, command: str, status: int, words: str) -> None:
+        super().__init__(f"{command} ended with {status}: {words}")
+        self.status, self.words = status, words
+
+
+def _run(*command: str, timeout_s: float = _CALL_S) -> None:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s
+        )
+    except subprocess.TimeoutExpired as error:
+        raise errors.Timeout(f"{command[0]} did not end within {timeout_s:g} s on the host.") from error
+    except OSError as error:
+        raise errors.Unsupported(
+            f"The host has no {command[0]} ({error.strerror}). Have the operator install it."
+        ) from error
+    if done.returncode:
+        raise _Failed(command[0], done.returncode, " ".join(done.stderr.split())[:300])
