@@ -20,6 +20,7 @@ from higgins.provision import kinds as kinds_of
 from higgins.provision.crew import Crew
 from higgins.provision.ledger import Executor, haves, is_final
 from higgins.provision.plan import Want, plan
+from higgins.provision.undo import undone
 from higgins.store import hosts
 from higgins.store.hosts import Host
 from higgins.store.loops import ledger, provisioning
@@ -60,6 +61,7 @@ class Provisioner:
         self._db = db
         self._hints = own_hints
         self._kinds = tuple(kinds)
+        self._sealer = sealer
         self._deadline = datetime.timedelta(seconds=deadline_s)
         self._holder = holder or Holder()
         self._executor = Executor(db, kinds_of.by_name(kinds), sealer, self._holder)
@@ -159,7 +161,7 @@ class Provisioner:
         with self._db.write(durable=not for_now) as tx:
             if for_now:
                 provisioning.wait(tx, pod, error.message)
-            else:
+            elif not undone(tx, pod, self._sealer, error.message):
                 provisioning.failed(tx, pod, error.message)
             self._holder.let_go(tx, pod.id)
         self._hints.nudge(hints.PROVISION)

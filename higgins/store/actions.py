@@ -86,9 +86,13 @@ def finish(tx: Transaction, pod_uuid: str, request_id: str, *, error: str | None
     tx.change(actions.update().where(*unfinished).values(**_ended(tx, error)))
 
 
-def finish_wishes(tx: Transaction, pod_uuid: str, generation: int, *, error: str | None = None) -> None:
-    """End a pod's wishes up to a generation."""
-    due = (actions.c.pod_uuid == pod_uuid, actions.c.generation <= generation, actions.c.finished_at.is_(None))
+def finish_wishes(
+    tx: Transaction, pod_uuid: str, generation: int, *, error: str | None = None, only: str | None = None
+) -> None:
+    """End a pod's wishes up to a generation; with ``only`` those of this name."""
+    due = [actions.c.pod_uuid == pod_uuid, actions.c.generation <= generation, actions.c.finished_at.is_(None)]
+    if only is not None:
+        due.append(actions.c.action == str(only))
     tx.change(actions.update().where(*due).values(**_ended(tx, error)))
 
 
