@@ -2,7 +2,7 @@
 
 One SQLite file of its own (WAL). What ``intend`` returned from is on the disk, and so is all that was written before it; what else is
 written outlives the agent's end at once, and a power cut a little later: the controller says it anew. Ordering is by counters, never by
-the wall clock. Environments, injected files and passwords are left out: a remembered assignment is good
+the wall clock. Environments, injected files, passwords and connections of volumes are left out: a remembered assignment is good
 enough to look after what stands, not to make anything anew. It knows no engine and no wire.
 """
 
@@ -283,4 +283,5 @@ def _without_secrets(want: model.Assignment) -> model.Assignment:
         containers=tuple(map(bare, want.spec.containers)),
         init_containers=tuple(map(bare, want.spec.init_containers)),
     )
-    return dataclasses.replace(want, spec=spec, registries={})
+    volumes = tuple(dataclasses.replace(grant, connection=None) for grant in want.volumes)
+    return dataclasses.replace(want, spec=spec, registries={}, volumes=volumes)

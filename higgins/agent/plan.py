@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from higgins.agent import plan_network
+from higgins.agent import plan_network, plan_volumes
 from higgins.agent.steps import ALIVE, ENDED, Have, Step, members
 from higgins.core import model
 from higgins.core.phase import Desired, EngineState, PullPolicy
@@ -27,14 +27,15 @@ def plan(want: model.Assignment, have: Have) -> list[Step]:
         return lost
     make = {spec.uuid: _why_make(want, have, spec.uuid) for spec in members(want)}
     make = {uuid: why for uuid, why in make.items() if why}
-    return [
+    steps = (
         *plan_network.before(want, have),
         *_prepare(want, have, make),
         *_drop(want, have, make),
         *_create(make),
         *plan_network.changes(want, have, make),
         *_live(want, have, make),
-    ]
+    )
+    return list(plan_volumes.before_use(steps, want, have))
 
 
 def waiting(want: model.Assignment, have: Have) -> str:
@@ -99,7 +100,7 @@ def _prepare(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Ite
             yield Step("pull", spec.image, why)
     mounted = {mount.volume for spec in members(want) if spec.uuid in make for mount in spec.mounts}
     for grant in want.volumes:
-        if grant.uuid in mounted and grant.name not in have.volumes:
+        if grant.driver == "local" and grant.uuid in mounted and grant.name not in have.volumes:
             yield Step("create_volume", grant.name, "no such volume")
     for spec in members(want):
         injected = any(mount.kind == "file" for mount in spec.mounts)
@@ -261,6 +262,7 @@ def _teardown(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
         yield Step("remove_volume", name, why)
     if have.files:
         yield Step("remove_files", want.uuid, why)
+    yield from plan_volumes.after(have, why)
     yield from plan_network.after(want, have, why)
 
 

@@ -32,7 +32,8 @@ class Have:
     from the journal. ``resolved`` images were pulled for this build, ``absent`` ones are known not to be on the host.
     ``files`` names the containers whose injected files are written, ``interrupted`` those that a restart of the host ended.
     ``namespace`` tells whether the pod's network namespace is there (``None``: the engine makes its own), ``plugs`` which ports have
-    anything on this host, and whether each is whole.
+    anything on this host, and whether each is whole. Of the volumes of Cinder that the pod has ``held`` are those of which anything may be
+    left on this host, ``attached`` those of them that are mounted.
     """
 
     containers: Mapping[str, model.ContainerFacts] = dataclasses.field(default_factory=dict)
@@ -45,6 +46,8 @@ class Have:
     interrupted: frozenset[str] = frozenset()
     namespace: bool | None = None
     plugs: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    attached: frozenset[str] = frozenset()
 
     def state(self, uuid: str) -> EngineState | None:
         """The engine's state of a container, None when there is none."""
