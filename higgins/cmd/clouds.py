@@ -39,12 +39,17 @@ def open_services(conf: cfg.ConfigOpts) -> Services | None:
         from higgins.cloud.cinder import open_cinder
 
         cinder = open_cinder(session)
+    glance = None
+    if "glance" in conf.cloud.image_drivers:
+        from higgins.cloud.glance import Glance
+
+        glance = Glance.of(session)
     placement = None
     if conf.cloud.claims == "placement":
         from higgins.cloud.placement import Placement
 
         placement = Placement.of(session)
-    return Services(session=session, neutron=neutron, cinder=cinder, placement=placement)
+    return Services(session=session, neutron=neutron, cinder=cinder, glance=glance, placement=placement)
 
 
 def open_kinds(services: Services | None, database: Database) -> list[Kind]:
@@ -58,6 +63,10 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
         from higgins.provision.ports import Ports, SecurityGroups
 
         kinds += [SecurityGroups(services.neutron, installed), Ports(services.neutron, installed)]
+    if services.glance is not None:
+        from higgins.provision.images import Images
+
+        kinds.append(Images(services.glance))
     if services.cinder is not None:
         kinds += [NewVolumes(services.cinder), Attachments(services.cinder, installed)]
     if services.placement is not None:

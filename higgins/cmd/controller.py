@@ -98,7 +98,13 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             question_s=max(_QUESTION_S, 2.0 * conf.api.live_timeout_s),
             down_after_s=chosen.host_down_after_s,
         ),
-        Server(Desk(database, sealer), local, load.wire_address(conf), tls=_tls(conf)),
+        Server(
+            Desk(database, sealer),
+            local,
+            load.wire_address(conf),
+            tls=_tls(conf),
+            images=None if services is None else services.glance,
+        ),
         hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from higgins.control.container import changes, limits, listing
+from higgins.control.container import changes, limits, listing, picture
 from higgins.control.container.create import Creator
 from higgins.control.container.wiring import Wiring
 from higgins.control.container.wishes import Wishes, check
@@ -14,6 +14,7 @@ from higgins.control.requests import ContainerChange, NetworkRequest, NewContain
 from higgins.core import names
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, Invalid
+from higgins.core.model import ImageGrant
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.core.status import Action, Status, derive
 from higgins.store import pods
@@ -144,10 +145,11 @@ class Containers:
     def rebuild(self, caller: Caller, ident: str, *, image: str | None = None, image_driver: str | None = None) -> Pod:
         """Wish it made anew, of another image if named; started again if it ran."""
         limits.check_image_driver(self._means.settings, image_driver)
+        found = self._found_for(caller, ident, image, image_driver)
 
         def write(tx: Transaction, pod: Pod) -> Pod:
             ran = derive(pod).status is Status.RUNNING
-            spec = changes.with_image(tx, pod, self._means, image=image, image_driver=image_driver)
+            spec = changes.with_image(tx, pod, self._means, image=image, image_driver=image_driver, found=found)
             return pods.change(
                 tx,
                 pod,
@@ -163,6 +165,13 @@ class Containers:
             )
 
         return self._wishes.make(caller, ident, Wish.REBUILD, write, rule="container:rebuild", action=Action.REBUILD)
+
+    def _found_for(self, caller: Caller, ident: str, image: str | None, image_driver: str | None) -> ImageGrant | None:
+        """The image of Glance that a rebuild names, if it is one of Glance."""
+        if "glance" not in self._means.settings.image_drivers or (image is None and image_driver is None):
+            return None
+        built = self._wishes.find(caller, ident, "container:rebuild").spec.containers[0]
+        return picture.find(self._means, caller, image or built.image, image_driver or built.image_driver)
 
     def rename(self, caller: Caller, ident: str, name: str) -> Pod:
         """Give it another name; ``Conflict`` when it has that name already."""

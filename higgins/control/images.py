@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from higgins.control.container import limits
+from higgins.cloud.glance import Image as CloudImage
+from higgins.control.container import limits, picture, shape
 from higgins.control.means import Means
 from higgins.core import names, reference
 from higgins.core.caller import Caller, Scope
@@ -42,7 +43,7 @@ class Images:
         ``Invalid`` for an unknown host or an ill-formed name, ``Conflict`` when it is wished there already.
         """
         self._means.policy.require(caller, "image:pull")
-        named = reference.parse(repo)
+        named = shape.parsed_name(repo)
         if tag and (named.tag or named.digest):
             raise Invalid(f"'{repo}' names its tag already. Leave the separate tag out.")
         if tag:
@@ -99,16 +100,19 @@ class Images:
 
     def search(
         self, caller: Caller, name: str, *, image_driver: str | None = None, exact_match: bool = False
-    ) -> Sequence[FoundImage]:
-        """Images of that name that hosts here were told to have, and those of the project's own containers.
+    ) -> Sequence[FoundImage | CloudImage]:
+        """Images of that name that hosts here were told to have, and those of the project's own containers; or those of Glance.
 
         No outside registry is asked. ``Invalid`` for a driver that is not enabled.
         """
         self._means.policy.require(caller, "image:search")
         limits.check_image_driver(self._means.settings, image_driver)
+        if (image_driver or self._means.settings.image_drivers[0]) == picture.GLANCE:
+            return picture.search(self._means, caller, name, exact_match=exact_match)
         with self._means.db.read() as tx:
             known = {image.repo for image in images.list(tx, Scope(None)) if image.phase == "ready"}
-            known |= {reference.parse(pod.image).repo for pod in pods.list(tx, Scope(caller.project_id))}
+            of_pods = (pod.spec.containers[0] for pod in pods.list(tx, Scope(caller.project_id)))
+            known |= {reference.parse(one.image).repo for one in of_pods if one.image_driver != picture.GLANCE}
         found = sorted(repo for repo in known if (repo == name if exact_match else name in repo))
         return [FoundImage(name=repo) for repo in found]
 

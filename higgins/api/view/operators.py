@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from higgins.api.view import times
+from higgins.cloud.glance import Image as CloudImage
 from higgins.control.images import FoundImage
 from higgins.control.quotas import Limits, Usage
 from higgins.core import model
@@ -34,8 +35,10 @@ def image(row: Image) -> dict[str, Any]:
     }
 
 
-def found_image(found: FoundImage) -> dict[str, Any]:
-    """An answer of a search, as Docker's registries are quoted by Zun."""
+def found_image(found: FoundImage | CloudImage) -> dict[str, Any]:
+    """An answer of a search, as Docker's registries are quoted by Zun, or as Glance itself says it."""
+    if isinstance(found, CloudImage):
+        return dict(found.properties)
     return {
         "name": found.name,
         "description": found.description,

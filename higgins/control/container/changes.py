@@ -11,7 +11,7 @@ from higgins.control.requests import ContainerChange
 from higgins.core import units
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Unsupported
-from higgins.core.model import PodSpec
+from higgins.core.model import ImageGrant, PodSpec
 from higgins.core.phase import Phase, Wish
 from higgins.store import hosts, pods, quotas
 from higgins.store.pods import Pod
@@ -27,6 +27,7 @@ def with_container(
     name: str | None = None,
     cpus: float | None = None,
     memory_mib: int | None = None,
+    found_image: ImageGrant | None = None,
 ) -> PodSpec:
     """The spec with these of its first container replaced; ``None`` leaves one as it is."""
     given: dict[str, Any] = {
@@ -35,6 +36,7 @@ def with_container(
         "name": name,
         "cpus": cpus,
         "memory_mib": memory_mib,
+        "found_image": found_image,
     }
     first = dataclasses.replace(
         spec.containers[0], **{field: value for field, value in given.items() if value is not None}
@@ -87,11 +89,14 @@ def _check_host(tx: Transaction, pod: Pod) -> None:
 
 
 def with_image(
-    tx: Transaction, pod: Pod, means: Means, *, image: str | None, image_driver: str | None
+    tx: Transaction, pod: Pod, means: Means, *, image: str | None, image_driver: str | None, found: ImageGrant | None
 ) -> PodSpec | None:
-    """The spec with another image, or ``None`` when it stays as it is."""
+    """The spec with another image, ``found`` of Glance or named for a registry, or ``None`` when it stays as it is."""
     if image is None and image_driver is None:
         return None
+    if found is not None:
+        spec = pods.open_spec(pod, means.sealer)
+        return with_container(spec, image=found.name, image_driver=image_driver, found_image=found)
     registry = pod.spec.containers[0].registry
     if image is not None:
         domain = None if registry is None else registries.get(tx, registry, Scope(pod.project_id)).domain

@@ -6,14 +6,14 @@ import dataclasses
 import secrets
 import uuid
 
-from higgins.control.container import limits, mounts, shape
+from higgins.control.container import limits, mounts, picture, shape
 from higgins.control.means import Means
 from higgins.control.network.driver import Chosen, choose, networking_of
 from higgins.control.requests import NewContainer
 from higgins.core import names, units
 from higgins.core.caller import Caller, Scope
 from higgins.core.errors import Conflict, NotFound
-from higgins.core.model import Mount, PodSpec
+from higgins.core.model import ImageGrant, Mount, PodSpec
 from higgins.core.phase import Desired, Wish
 from higgins.store import actions, hosts, pods, quotas
 from higgins.store.pods import NewPod, Pod
@@ -31,6 +31,7 @@ class _Order:
     name: str
     chosen: Chosen
     clouded: tuple[Mount | None, ...]
+    found_image: ImageGrant | None
     run: bool
 
 
@@ -53,6 +54,7 @@ class Creator:
             uuid=str(uuid.uuid4()),
             name=new.name or names.default_name(secrets.randbelow(names.DEFAULT_NAMES)),
             chosen=choose(self._networking, caller, new.nets, new.security_groups),
+            found_image=picture.find(self._means, caller, new.image, new.image_driver),
             clouded=mounts.in_cloud(self._means, caller, new.mounts),
             run=run,
         )
@@ -124,6 +126,7 @@ class Creator:
             uuid=order.uuid,
             name=order.name,
             chosen=order.chosen,
+            found_image=order.found_image,
             mounts=tuple(
                 mounts.complete(tx, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
                 for asked, found in zip(new.mounts, order.clouded, strict=True)

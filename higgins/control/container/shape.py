@@ -6,7 +6,9 @@ from higgins.control.network.driver import Chosen
 from higgins.control.requests import NewContainer
 from higgins.control.settings import Settings
 from higgins.core import reference
-from higgins.core.model import ContainerSpec, Mount, PodSpec, RestartPolicy
+from higgins.core.errors import Invalid
+from higgins.core.model import ContainerSpec, ImageGrant, Mount, PodSpec, RestartPolicy
+from higgins.core.names import LOCAL_IMAGES
 
 
 def pod_spec(
@@ -16,6 +18,7 @@ def pod_spec(
     uuid: str,
     name: str,
     chosen: Chosen,
+    found_image: ImageGrant | None,
     mounts: tuple[Mount, ...],
     registry: tuple[str, str] | None,
     requested_host: str | None,
@@ -24,8 +27,9 @@ def pod_spec(
     container = ContainerSpec(
         uuid=uuid,
         name=name,
-        image=full_image(new.image, None if registry is None else registry[1]),
+        image=new.image if found_image else full_image(new.image, None if registry is None else registry[1]),
         image_driver=new.image_driver or settings.image_drivers[0],
+        found_image=found_image,
         pull_policy=new.image_pull_policy or settings.default_pull_policy,
         registry=None if registry is None else registry[0],
         command=new.command or None,
@@ -64,5 +68,15 @@ def pod_spec(
 
 def full_image(image: str, domain: str | None) -> str:
     """The image's name with the registry's domain before it, when it names none itself; ``Invalid`` for an ill-formed one."""
-    parsed = reference.parse(image)
+    parsed = parsed_name(image)
     return f"{domain}/{image}" if domain is not None and parsed.domain is None else image
+
+
+def parsed_name(image: str) -> reference.Reference:
+    """The parts of an image's name; ``Invalid`` for an ill-formed one, and for those under which hosts keep what is not for everybody."""
+    parsed = reference.parse(image)
+    if parsed.domain is not None and parsed.domain.partition(":")[0] == LOCAL_IMAGES:
+        raise Invalid(
+            f"'{image}' cannot be named: {LOCAL_IMAGES} is no registry. Use the image_driver glance for images of Glance."
+        )
+    return parsed
