@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+CLOUD = "cloud"
+"""The worker that stands inside the test cloud's namespaces, and the tests that only it can run."""
 SHARED = ("tests/contract/cli/", "tests/contract/test_bad_days_users.py")
 
 
@@ -12,6 +16,8 @@ def together(nodeid: str) -> str:
     """The name of the tests that stay on one worker, in order, because they share what is slow to start; most are alone."""
     if nodeid.startswith(SHARED):
         return "one service"
+    if nodeid.startswith("tests/cloud/"):
+        return CLOUD
     if not nodeid.startswith("tests/engine/"):
         return nodeid
     if nodeid.startswith("tests/engine/service/"):
@@ -20,11 +26,20 @@ def together(nodeid: str) -> str:
 
 
 class Spread(LoadScopeScheduling):
-    """Hands out what belongs together as one piece."""
+    """Hands out what belongs together as one piece, and what needs the cloud to the worker in there."""
 
     # xdist's own way, the mark xdist_group, has no effect: it renames a test by an attribute that pytest 9.2 does not read.
     def _split_scope(self, nodeid: str) -> str:
         return together(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        inside = {one for one in self.nodes if one.gateway.id == CLOUD}
+        for scope in self.workqueue:
+            if not inside or (scope == CLOUD) == (node in inside):
+                self.workqueue.move_to_end(scope, last=False)
+                super()._assign_work_unit(node)
+                return
+        node.shutdown()
 
 
 @pytest.hookimpl(optionalhook=True)  # there is none with "-p no:xdist"

@@ -62,7 +62,7 @@ close_place() {
             sleep 0.05
         done
     fi
-    rm -f "$CLOUD"/run/*.pid
+    rm -f "$CLOUD"/run/*.pid "$CLOUD/run/up"
     losetup --list --noheadings --output NAME,BACK-FILE | while read -r device file; do
         case $file in "$CLOUD/"*) losetup --detach "$device" ;; esac
     done

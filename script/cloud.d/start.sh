@@ -1,12 +1,10 @@
 # Starts what is not running yet, in order: start.sh DIR NODE SERVICES DASHBOARD. Runs inside the cloud's namespaces.
 set -uo pipefail
-CLOUD_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-CLOUD=$1 CLOUD_NODE=$2 SERVICES=$3 DASHBOARD=$4
-for part in ../lib/say ../lib/engines daemons infrastructure services higgins; do . "$CLOUD_LIB/$part.sh"; done
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin no_proxy=127.0.0.1,localhost PYTHONUNBUFFERED=1
-unset PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
-FAILED=$CLOUD/run/failed
-rm -f "$FAILED"
+. "$(dirname "${BASH_SOURCE[0]}")/inside.sh" "$@"
+printf '%s\n' "${@:2}" >"$CLOUD/run/places"
+# Who waits for the cloud looks for one of these.
+FAILED=$CLOUD/run/failed UP=$CLOUD/run/up
+rm -f "$FAILED" "$UP"
 UP_SINCE=$(date +%s%N)
 
 passed_s() { echo "$((($(date +%s%N) - UP_SINCE) / 100000000))e-1"; }
@@ -35,6 +33,6 @@ wait
 bring neutron &
 bring glance placement heat &
 bring cinder horizon &
-bring higgins && bring host_podman host_docker
+bring higgins && { bring host_podman & bring host_docker & wait; }
 wait
-[ ! -e "$FAILED" ]
+[ ! -e "$FAILED" ] && : >"$UP"

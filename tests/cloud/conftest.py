@@ -1,0 +1,64 @@
+"""What the tests in a whole OpenStack share: clients of its users, a project of the tests' own, and a count of what they left behind.
+
+They run inside the cloud's namespaces: ``script/test cloud`` or, in a cloud that is up,
+``script/cloud exec admin "$PWD/.venv/bin/python" -m pytest tests/cloud``.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from census import census, differing
+from cloud_world import Cloud, People, until
+
+NEEDED_S = 300
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Cloud:
+    """The cloud around us, once it is up."""
+    place = os.environ.get("HIGGINS_CLOUD")
+    if not place:
+        pytest.skip("these tests run inside a cloud: script/test cloud")
+    run = pathlib.Path(place) / "run"
+    until("the cloud to be up", lambda: (run / "up").exists() or (run / "failed").exists(), NEEDED_S)
+    if not (run / "up").exists():
+        pytest.fail(f"the cloud did not come up: see {place}/log")
+    return Cloud(pathlib.Path(place))
+
+
+@pytest.fixture
+def alone() -> None:
+    """For tests that take a service away for a while: only in a cloud that nobody else uses."""
+    if not os.environ.get("HIGGINS_CLOUD_ALONE"):
+        pytest.skip("others use this cloud; set HIGGINS_CLOUD_ALONE=1 if they do not")
+
+
+@pytest.fixture(scope="session")
+def people(cloud: Cloud) -> Iterator[People]:
+    """Two projects with users of every persona; gone at the end with all that they own."""
+    made = People(cloud, f"test-{uuid.uuid4().hex[:8]}")
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def nothing_left(cloud: Cloud, people: People) -> Iterator[None]:
+    """After the module's last test everything outside is as it was before its first; for ``pytestmark = pytest.mark.usefixtures``."""
+    before = census(cloud, people)
+    yield
+    until("all that the tests made to be gone", lambda: not differing(before, census(cloud, people)), 60,
+          lambda: str(differing(before, census(cloud, people))))  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(request: pytest.FixtureRequest) -> None:
+    """The first test may have to wait for the cloud."""
+    request.node.add_marker(pytest.mark.timeout(NEEDED_S + 120))

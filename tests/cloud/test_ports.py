@@ -1,0 +1,398 @@
+"""Ports, security groups and the use cases above them, against the real Neutron. What a host does with a plug is tested elsewhere."""
+
+from __future__ import annotations
+
+import pathlib
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cloud_world import Cloud, People
+from wired import CHASSIS, Net, Wired, data_of
+
+from higgins.control.requests import NetworkRequest
+from higgins.core import errors
+from higgins.core.status import Status, TaskState, derive
+from higgins.provision.ports import DEVICE_OWNER, mac_of, mark, name_of
+
+PUBLIC = "public"
+
+
+@pytest.fixture(scope="module")
+def net(people: People) -> Iterator[Net]:
+    with_subnets = _Networks(people)
+    yield with_subnets.make("198.18.7.0/24", "fd00:187::/64")
+    with_subnets.remove()
+
+
+@pytest.fixture(scope="module")
+def other(people: People, net: Net) -> Iterator[Net]:
+    """A younger network than ``net``, with room for two."""
+    with_subnets = _Networks(people)
+    yield with_subnets.make("198.18.8.0/29", None, pool=("198.18.8.5", "198.18.8.6"))
+    with_subnets.remove()
+
+
+@pytest.fixture
+def wired(tmp_path: pathlib.Path, cloud: Cloud, people: People, net: Net) -> Iterator[Wired]:
+    made = Wired(tmp_path, cloud, people)
+    yield made
+    made.end()
+
+
+class _Networks:
+    """Networks of the member's project."""
+
+    def __init__(self, people: People) -> None:
+        self._network = people.connection("member").network
+        self._made: list[str] = []
+
+    def make(self, v4: str, v6: str | None, pool: tuple[str, str] | None = None) -> Net:
+        made = self._network.create_network(name=f"ports-{uuid.uuid4().hex[:8]}")
+        self._made.append(made.id)
+        pools = {} if pool is None else {"allocation_pools": [{"start": pool[0], "end": pool[1]}]}
+        first = self._network.create_subnet(
+            network_id=made.id, ip_version=4, cidr=v4, dns_nameservers=["9.9.9.9"],
+            host_routes=[{"destination": "203.0.113.0/24", "nexthop": "198.18.7.9"}] if v6 else [], **pools,
+        )  # fmt: skip
+        second = None if v6 is None else self._network.create_subnet(network_id=made.id, ip_version=6, cidr=v6)
+        return Net(made.id, first.id, "" if second is None else second.id)
+
+    def remove(self) -> None:
+        for network_id in self._made:
+            self._network.delete_network(network_id)
+
+
+@pytest.fixture
+def port(people: People, net: Net) -> Iterator[Any]:
+    """A port of the user's own."""
+    network = people.connection("member").network
+    made = network.create_port(network_id=net.id, name="of the user")
+    yield made
+    network.delete_port(made)
+
+
+@pytest.fixture
+def group(people: People) -> Iterator[Any]:
+    """A security group of the user's own."""
+    network = people.connection("member").network
+    made = network.create_security_group(name=f"group-{uuid.uuid4().hex[:8]}")
+    yield made
+    network.delete_security_group(made)
+
+
+def test_create_start_and_delete_ask_neutron_three_times_at_most(wired: Wired, net: Net) -> None:
+    warm = wired.made()
+    wired.delete(warm)
+    wired.watched.since()
+    pod = wired.made()
+    assert wired.watched.since() == ["GET /networks", "POST /ports"]
+    wired.delete(pod)
+    assert wired.watched.since() == ["DELETE /ports"]
+
+
+def test_a_port_is_bound_and_owned_as_clients_expect(wired: Wired, people: People, net: Net) -> None:
+    pod = wired.made(NetworkRequest(network=net.id))
+    [port] = people.connection("admin").network.ports(device_id=pod.uuid)
+    assert (port.device_owner, port.name, port.description) == (
+        DEVICE_OWNER,
+        name_of(pod.uuid),
+        mark(wired.installation),
+    )
+    assert (port.project_id, port.binding_host_id, port.binding_vif_type) == (pod.project_id, CHASSIS, "ovs")
+    assert port.mac_address == mac_of(pod.uuid, net.id)
+
+
+def test_a_host_is_told_all_that_it_plugs(wired: Wired, net: Net) -> None:
+    pod = wired.made(NetworkRequest(network=net.id))
+    [plug] = wired.plugs(pod)
+    [port] = wired.ports(pod)
+    v4, v6 = sorted(plug.fixed_ips, key=lambda ip: ip.version)
+    assert (plug.port, plug.mac, plug.network, plug.given) == (port.id, port.mac_address, net.id, False)
+    assert plug.mtu == 1442
+    assert (v4.subnet, v4.prefix_length, v4.gateway) == (net.v4, 24, "198.18.7.1")
+    assert v4.routes == (("203.0.113.0/24", "198.18.7.9"),)
+    assert (v6.subnet, v6.prefix_length, v6.gateway) == (net.v6, 64, "fd00:187::1")
+    assert (plug.dns_servers, plug.dns_search) == (("9.9.9.9",), ("cloud.test",))
+    assert (plug.vif_type, plug.bridge, plug.datapath_type) == ("ovs", "br-int", "netdev")
+
+
+def test_the_oldest_network_of_the_project_is_the_default(wired: Wired, net: Net, other: Net) -> None:
+    pod = wired.create()
+    assert [wish.network for wish in pod.spec.networks] == [net.id]
+
+
+def test_networks_by_name_and_several_in_their_order(wired: Wired, people: People, net: Net, other: Net) -> None:
+    name = people.connection("member").network.get_network(other.id).name
+    pod = wired.made(NetworkRequest(network=name), NetworkRequest(network=net.id))
+    assert [plug.network for plug in wired.plugs(pod)] == [other.id, net.id]
+
+
+def test_fixed_addresses(wired: Wired, net: Net) -> None:
+    pod = wired.made(NetworkRequest(network=net.id, v4="198.18.7.77", v6="fd00:187:0::77"))
+    assert [ip.addr for ip in wired.plugs(pod)[0].fixed_ips] == ["198.18.7.77", "fd00:187::77"]
+    taken = wired.create(NetworkRequest(network=net.id, v4="198.18.7.77"))
+    wired.settle()
+    shown = derive(wired.now(taken))
+    assert shown.status is Status.ERROR
+    assert "198.18.7.77 is in use" in (shown.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "code"),
+    [
+        ({"network": "nowhere"}, errors.NotFound, "network-not-found"),
+        ({"network": "5ca1ab1e-0000-4000-8000-000000000000"}, errors.NotFound, "network-not-found"),
+        ({"port": "5ca1ab1e-0000-4000-8000-000000000000"}, errors.NotFound, "port-not-found"),
+        ({"network": PUBLIC}, errors.HigginsError, None),
+        ({"v4": "10.99.99.1"}, errors.Invalid, None),
+        ({"v4": "fd00:187::5"}, errors.Invalid, None),
+        ({"v6": "no address"}, errors.Invalid, None),
+    ],
+)
+def test_what_a_network_cannot_be(
+    wired: Wired, asked: dict[str, str], error: type[Exception], code: str | None
+) -> None:
+    with pytest.raises(error) as raised:
+        wired.create(NetworkRequest(**asked))
+    assert code is None or raised.value.code == code
+
+
+def test_a_project_without_a_network(wired: Wired) -> None:
+    with pytest.raises(errors.Conflict, match="no network"):
+        wired.create(persona="stranger")
+
+
+def test_a_strangers_network_and_port_are_not_there(wired: Wired, net: Net, port: Any) -> None:
+    for asked in (NetworkRequest(network=net.id), NetworkRequest(port=port.id)):
+        with pytest.raises(errors.NotFound):
+            wired.create(asked, persona="stranger")
+
+
+def test_a_given_port_is_bound_and_given_back(wired: Wired, people: People, net: Net, port: Any) -> None:
+    pod = wired.made(NetworkRequest(network=net.id, port=port.id))
+    [plug] = wired.plugs(pod)
+    assert (plug.port, plug.given, plug.mac) == (port.id, True, port.mac_address)
+    bound = people.connection("admin").network.get_port(port.id)
+    assert (bound.device_id, bound.device_owner, bound.binding_host_id) == (pod.uuid, DEVICE_OWNER, CHASSIS)
+    with pytest.raises(errors.Invalid) as raised:
+        wired.create(NetworkRequest(port=port.id))
+    assert raised.value.code == "port-in-use"
+    wired.delete(pod)
+    free = people.connection("admin").network.get_port(port.id)
+    assert (free.device_id, free.device_owner, free.binding_host_id) == ("", "", "")
+    assert (free.name, free.security_group_ids, free.fixed_ips) == (port.name, port.security_group_ids, port.fixed_ips)
+
+
+def test_exposed_ports_have_a_group_of_their_own(wired: Wired, people: People, net: Net) -> None:
+    pod = wired.made(exposed_ports=("80/tcp", "53/udp"))
+    network = people.connection("member").network
+    [group] = network.security_groups(name=name_of(pod.uuid))
+    rules = {
+        (rule.ether_type, rule.protocol, rule.port_range_min)
+        for rule in network.security_group_rules(security_group_id=group.id, direction="ingress")
+    }
+    assert rules == {(version, *one) for version in ("IPv4", "IPv6") for one in (("tcp", 80), ("udp", 53))}
+    [default] = network.security_groups(name="default", project_id=pod.project_id)
+    assert {*wired.ports(pod)[0].security_group_ids} == {group.id, default.id}
+    wired.delete(pod)
+    assert list(network.security_groups(name=name_of(pod.uuid))) == []
+
+
+def test_a_group_that_its_user_uses_elsewhere_is_left_to_him(wired: Wired, people: People, port: Any) -> None:
+    pod = wired.made(exposed_ports=("80/tcp",))
+    network = people.connection("member").network
+    [group] = network.security_groups(name=name_of(pod.uuid))
+    network.update_port(port, security_groups=[group.id])
+    wired.delete(pod)
+    assert network.get_security_group(group.id).name == f"of-{name_of(pod.uuid)}"
+    network.update_port(port, security_groups=[])
+    network.delete_security_group(group)
+
+
+def test_exposed_ports_on_a_given_port(wired: Wired, people: People, port: Any) -> None:
+    pod = wired.made(NetworkRequest(port=port.id), exposed_ports=("80/tcp",))
+    assert len(wired.ports(pod)[0].security_group_ids) == 2
+    wired.delete(pod)
+    assert people.connection("member").network.get_port(port.id).security_group_ids == port.security_group_ids
+
+
+def test_groups_by_name_added_and_removed(wired: Wired, people: People, net: Net, group: Any) -> None:
+    containers, network = wired.control.containers, people.connection("member").network
+    pod = wired.made(security_groups=(group.name, group.id))
+    assert pod.spec.security_groups == (group.id,)
+    assert wired.ports(pod)[0].security_group_ids == [group.id]
+    with pytest.raises(errors.Invalid, match="already"):
+        containers.add_security_group(wired.who(), pod.uuid, group.name)
+    with pytest.raises(errors.Invalid, match="could not be found"):
+        containers.add_security_group(wired.who(), pod.uuid, "nowhere")
+    with pytest.raises(errors.Invalid, match="not in the security group"):
+        containers.remove_security_group(wired.who(), pod.uuid, "default")
+    more = network.create_security_group(name=f"{group.name}-more")
+    added = containers.add_security_group(wired.who(), pod.uuid, more.name)
+    assert derive(added).task_state is TaskState.SG_ADDING
+    wired.settle()
+    assert wired.ports(pod)[0].security_group_ids == [group.id, more.id]
+    wired.report(pod)
+    containers.remove_security_group(wired.who(), pod.uuid, more.id)
+    wired.settle()
+    assert wired.ports(pod)[0].security_group_ids == [group.id]
+    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
+    network.delete_security_group(more)
+
+
+def test_what_users_do_to_a_port_themselves_is_not_undone(wired: Wired, people: People, group: Any) -> None:
+    pod = wired.made()
+    network = people.connection("member").network
+    [port] = wired.ports(pod)
+    network.update_port(port, security_groups=[group.id])  # as the dashboard does it
+    wired.watched.since()
+    wired.control.containers.stop(wired.who(), pod.uuid)
+    wired.settle()
+    wired.report(pod)
+    assert wired.watched.since() == []
+    more = network.create_security_group(name=f"{group.name}-more")
+    wired.control.containers.add_security_group(wired.who(), wired.stopped(pod).uuid, more.id)
+    wired.settle()
+    assert wired.ports(pod)[0].security_group_ids == [group.id, more.id]
+    wired.delete(pod)
+    network.delete_security_group(more)
+
+
+def test_networks_come_and_go(wired: Wired, net: Net, other: Net, port: Any) -> None:
+    containers = wired.control.containers
+    pod = wired.made(NetworkRequest(network=net.id))
+    with pytest.raises(errors.Invalid, match="already"):
+        containers.network_attach(wired.who(), pod.uuid, network=net.id)
+    wished = containers.network_attach(wired.who(), pod.uuid, network=other.id, fixed_ip="198.18.8.6")
+    assert derive(wished) == (Status.RUNNING, TaskState.NETWORK_ATTACHING, None)
+    wired.settle()
+    assert [plug.network for plug in wired.plugs(pod)] == [net.id, other.id]
+    assert wired.plugs(pod)[1].fixed_ips[0].addr == "198.18.8.6"
+    wired.report(pod)
+    containers.network_attach(wired.who(), pod.uuid, port=port.id)
+    wired.settle()
+    wired.report(pod)
+    assert len(wired.ports(pod)) == 3
+    made = wired.plugs(pod)[1].port
+    containers.network_detach(wired.who(), pod.uuid, port=made)
+    containers.network_detach(wired.who(), pod.uuid, port=port.id)
+    wired.settle()
+    assert len(wired.ports(pod)) == 3, "the host has not left them yet"
+    assert [plug.network for plug in wired.plugs(pod)] == [net.id]
+    wired.report(pod)
+    assert [found.network_id for found in wired.ports(pod)] == [net.id]
+    for gone in ({"network": other.id}, {"port": made}, {"network": "nowhere"}):
+        with pytest.raises(errors.Invalid, match="is not on the network or port"):
+            containers.network_detach(wired.who(), pod.uuid, **gone)
+
+
+def test_an_attach_that_is_refused_fails_alone(wired: Wired, net: Net, other: Net) -> None:
+    containers = wired.control.containers
+    full = [wired.made(NetworkRequest(network=other.id)) for _ in range(2)]
+    pod = wired.made(NetworkRequest(network=net.id))
+    who = wired.who()
+    containers.network_attach(who, pod.uuid, network=other.id)
+    wired.settle()
+    action = wired.control.actions.get(who, pod.uuid, who.request_id)
+    assert action.message == "Error"
+    assert "no free address left" in (action.reason or "")
+    wired.settle()
+    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
+    assert [wish.network for wish in wired.now(pod).spec.networks] == [net.id]
+    assert [entry.key for entry in wired.ledger(pod)] == [net.id]
+    wired.delete(full[0])
+    containers.network_attach(wired.who(), pod.uuid, network=other.id)
+    wired.settle()
+    assert len(wired.ports(pod)) == 2
+
+
+def test_a_full_network_is_told(wired: Wired, other: Net) -> None:
+    for _ in range(2):
+        wired.made(NetworkRequest(network=other.id))
+    late = wired.create(NetworkRequest(network=other.id))
+    wired.settle()
+    shown = derive(wired.now(late))
+    assert shown.status is Status.ERROR
+    assert "no free address left" in (shown.reason or "")
+
+
+def test_a_port_quota_is_told(wired: Wired, people: People, net: Net) -> None:
+    admin = people.connection("admin").network
+    project = wired.who().project_id
+    admin.update_quota(project, ports=0)
+    try:
+        pod = wired.create()
+        wired.settle()
+    finally:
+        admin.update_quota(project, ports=500)
+    shown = derive(wired.now(pod))
+    assert shown.status is Status.ERROR
+    assert "no more ports" in (shown.reason or "")
+
+
+@pytest.mark.parametrize("lost", ["POST /ports", "POST /security-groups", "POST /security-group-rules"])
+def test_lost_answers_make_nothing_twice(wired: Wired, people: People, net: Net, lost: str) -> None:
+    pod = wired.create(exposed_ports=("80/tcp",))
+    wired.watched.lost.append(lost)
+    wired.settle()
+    assert not wired.plugs(pod)
+    wired.settle_again()
+    [plug] = wired.plugs(pod)
+    assert [port.id for port in wired.ports(pod)] == [plug.port]
+    assert len(list(people.connection("member").network.security_groups(name=name_of(pod.uuid)))) == 1
+    wired.delete(pod)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_port_whose_making_was_never_confirmed_is_taken_back(
+    wired: Wired, people: People, net: Net, port: Any, given: bool
+) -> None:
+    pod = wired.create(NetworkRequest(port=port.id) if given else NetworkRequest(network=net.id))
+    wired.watched.lost.append("PUT /ports" if given else "POST /ports")
+    wired.settle()
+    assert len(wired.ports(pod)) == 1
+    wired.delete(pod)
+    assert wired.ports(pod) == []
+    assert people.connection("member").network.get_port(port.id).device_id == ""
+
+
+def test_a_delete_whose_answer_is_lost_is_done_again(wired: Wired) -> None:
+    pod = wired.made()
+    wired.watched.lost.append("DELETE /ports")
+    with pytest.raises(AssertionError):
+        wired.delete(pod)
+    wired.settle_again()
+    assert wired.row(pod) is None
+    assert wired.ports(pod) == []
+
+
+def test_a_port_deleted_behind_our_back(wired: Wired, people: People, net: Net, group: Any) -> None:
+    pod = wired.made()
+    people.connection("member").network.delete_port(wired.ports(pod)[0])
+    wired.control.containers.add_security_group(wired.who(), pod.uuid, group.id)
+    wired.settle()
+    [port] = wired.ports(pod)
+    assert wired.plugs(pod)[0].port == port.id
+    assert port.mac_address == mac_of(pod.uuid, net.id)
+    people.connection("member").network.delete_port(port)
+    wired.delete(pod)
+
+
+def test_a_host_that_neutron_does_not_know_is_waited_for(
+    tmp_path: pathlib.Path, cloud: Cloud, people: People, net: Net
+) -> None:
+    wired = Wired(tmp_path, cloud, people, chassis="nowhere")
+    pod = wired.create()
+    wired.settle()
+    shown = derive(wired.now(pod))
+    assert shown.status is Status.CREATING
+    assert "cannot connect port" in (shown.reason or "")
+    wired.move(CHASSIS)
+    wired.settle_again()
+    [plug] = wired.plugs(pod)
+    assert plug.vif_type == "ovs"
+    assert len(wired.ports(pod)) == 1
+    assert data_of(wired.ledger(pod)[0])["port"] == plug.port
+    wired.end()
