@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from higgins.core import errors, model, units
@@ -16,10 +17,16 @@ DISK_STEP_GIB = 1
 
 
 class Inventory:
-    """Asks for the facts of this host; every method may be called from any thread. ``network_host`` is what Neutron calls it."""
+    """Asks for the facts of this host; every method may be called from any thread.
 
-    def __init__(self, engine: Engine, hostname: str, network_host: str = "") -> None:
+    ``network_host`` is what Neutron calls it, ``connector`` gives what Cinder must know of it.
+    """
+
+    def __init__(
+        self, engine: Engine, hostname: str, network_host: str = "", connector: Callable[[], str] = lambda: ""
+    ) -> None:
         self._engine, self._hostname, self._network_host = engine, hostname, network_host
+        self._connector = connector
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
         self._told: model.HostFacts | None = None
@@ -56,6 +63,7 @@ class Inventory:
             disk_quota_supported=known.disk_quota if known else False,
             cannot_limit=known.cannot_limit if known else (),
             network_host=self._network_host,
+            connector=self._connector(),
         )
 
     def news(self) -> model.HostFacts | None:

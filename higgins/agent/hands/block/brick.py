@@ -7,6 +7,7 @@ that comes on standard input, and nothing that os-brick logs is kept. Must not k
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -60,6 +61,16 @@ class Brick:
         if "error" in answer:
             raise errors.Unavailable(f"The host could not {verb} the volume: {answer['error']}.")
         return answer["result"]
+
+
+def own_address() -> str:
+    """The address from which this host reaches other networks; that of the loopback when it reaches none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of no host (RFC 5737); nothing is sent
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
 
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:

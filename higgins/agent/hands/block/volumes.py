@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -19,9 +20,15 @@ from higgins.agent.hands.block import signature, table
 from higgins.agent.hands.foreign import need_root
 from higgins.core import errors, model, names
 
+LOG = logging.getLogger(__name__)
+
 
 class Connects(Protocol):
-    """The part of ``Brick`` that connects devices."""
+    """What is needed of ``Brick``."""
+
+    def properties(self, *, hostname: str, address: str) -> str:
+        """The JSON of what Cinder must be told of this host."""
+        ...
 
     def connect(self, connection: dict[str, Any]) -> str:
         """The device of a volume."""
@@ -35,12 +42,15 @@ class Connects(Protocol):
 class BlockVolumes:
     """Attaches and detaches; every method may be called from any thread, and repeated after a crash at any point.
 
-    Mounts are at ``root``/at/VOLUME; ``notes`` is a directory on disk for what must outlive the host's end.
+    Mounts are at ``root``/at/VOLUME; ``notes`` is a directory on disk for what must outlive the host's end. Back ends of Cinder are told
+    ``hostname`` and ``address``.
     """
 
-    def __init__(self, root: Path, notes: Path, brick: Connects) -> None:
+    def __init__(self, root: Path, notes: Path, brick: Connects, *, hostname: str = "", address: str = "") -> None:
         self._root, self._notes, self._brick = root, notes, brick
-        self._lock = threading.Lock()
+        self._hostname, self._address = hostname, address
+        self._connector: str | None = None
+        self._asking, self._lock = threading.Lock(), threading.Lock()
         self._one_by_one: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
         self._holders: dict[str, set[str]] = {}
         for marker in self._held.glob("*/*"):
@@ -53,6 +63,20 @@ class BlockVolumes:
     @property
     def _held(self) -> Path:
         return self._root / "held"
+
+    def connector(self) -> str:
+        """The JSON that Cinder needs to connect volumes to this host; empty on a host that cannot attach any. Asked for once."""
+        with self._asking:
+            if self._connector is None:
+                try:
+                    need_root("attach volumes")
+                    self._connector = self._brick.properties(hostname=self._hostname, address=self._address)
+                except errors.Unsupported as error:
+                    LOG.warning("%s", error.message)
+                    self._connector = ""
+                except errors.NotReady as error:
+                    LOG.warning("%s It is asked again.", error.message)
+            return self._connector or ""
 
     def path(self, volume: str) -> Path:
         """Where a volume is mounted when it is."""
