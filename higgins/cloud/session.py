@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import keystoneauth1.exceptions as gone_wrong
 import requests
-from keystoneauth1 import adapter, noauth, service_token
+from keystoneauth1 import adapter, service_token
 from keystoneauth1 import session as keystone
 from keystoneauth1.identity import v3
 
@@ -61,7 +61,7 @@ class Session:
         verify: bool | str = account.ca_file or True
         self._password = self._login(project_name=account.project_name, project_domain_name=account.project_domain)
         self._own = keystone.Session(auth=self._password, verify=verify, timeout=account.timeout_s)
-        self._of_users = keystone.Session(auth=noauth.NoAuth(), verify=verify, timeout=account.timeout_s)
+        self._of_users = keystone.Session(verify=verify, timeout=account.timeout_s)  # a login of any kind would replace their token
 
     def _login(
         self, *, project_id: str | None = None, project_name: str | None = None, project_domain_name: str | None = None
