@@ -102,7 +102,8 @@ def test_two_controllers_tell_the_same(ours: World) -> None:
         thread.join()
     ours.publish()
     assert len(ours.ours()) == 4
-    assert all(isinstance(error, errors.Conflict) for error in failed)
+    # Placement answers 500 where two change one provider's traits at the same moment; the loop's next pass makes that good.
+    assert [error for error in failed if not isinstance(error, errors.Conflict | errors.Unavailable)] == []
 
 
 def test_a_removed_host_is_no_provider_any_more_whatever_was_left_on_it(ours: World) -> None:
