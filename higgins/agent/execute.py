@@ -10,9 +10,12 @@ import dataclasses
 from collections.abc import Callable
 
 from higgins.agent.hands import volume
+from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.glance import local_name
 from higgins.agent.hands.image import Pulls
+from higgins.agent.hands.network.plugs import Network
+from higgins.agent.hands.network.steps import NetworkSteps
 from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
 from higgins.agent.plan import Step, members
@@ -36,11 +39,23 @@ class Replan(Exception):
 class Executor:
     """Does steps; one pod's steps come from one thread at a time, different pods' in parallel."""
 
-    def __init__(self, engine: Engine, journal: Journal, observer: Observer, files: Files, pulls: Pulls) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        observer: Observer,
+        files: Files,
+        pulls: Pulls,
+        network: Network | None = None,
+        blocks: BlockVolumes | None = None,
+    ) -> None:
         self._engine, self._journal, self._observer = engine, journal, observer
-        self._files, self._pulls = files, pulls
+        self._files, self._pulls, self._blocks = files, pulls, blocks
+        self._networks = NetworkSteps(engine, network, observer.stepping)
         self._verbs: dict[str, Callable[[model.Assignment, str], None]] = {
             "create_volume": self._create_volume,
+            "attach": self._attach,
+            "detach": self._detach,
             "write_files": self._write_files,
             "create": self._create,
             "start": self._start,
@@ -62,6 +77,9 @@ class Executor:
             raise errors.Conflict(f"{step.why[:1].upper()}{step.why[1:]}.")
         if step.verb == "pull":
             self._pull(want, step.target, progress)
+            return
+        if step.verb in self._networks.verbs:
+            self._networks.verbs[step.verb](want, step.target)
             return
         try:
             self._verbs[step.verb](want, step.target)
@@ -125,8 +143,8 @@ class Executor:
                     spec=spec,
                     image=self._reference(want, spec.image),
                     hostname=None if joins else want.spec.hostname,
-                    network=f"container:{first}" if joins else model.ENGINE_NETWORK,
                     binds=self._binds(want, spec),
+                    **self._networks.of_container(want, spec),
                 )
             )
         except errors.ImageNotFound as error:
@@ -149,7 +167,7 @@ class Executor:
         return _at_digest(image, digest) if digest else image
 
     def _binds(self, want: model.Assignment, spec: model.ContainerSpec) -> tuple[Bind, ...]:
-        names = {grant.uuid: grant.name for grant in want.volumes}
+        names = {grant.uuid: self._place(grant) for grant in want.volumes}
         binds = []
         for place, mount in enumerate(spec.mounts):
             if mount.kind == "file":
@@ -222,6 +240,22 @@ class Executor:
     def _remove_volume(self, want: model.Assignment, name: str) -> None:
         volume.remove(self._engine, name)
         self._observer.volume(name, present=False)
+
+    def _place(self, grant: model.VolumeGrant) -> str:
+        return str(self._block_volumes().path(grant.name)) if grant.driver == "cinder" else grant.name
+
+    def _attach(self, want: model.Assignment, name: str) -> None:
+        grant = next(grant for grant in want.volumes if grant.name == name)
+        self._block_volumes().attach(want.uuid, grant)
+
+    def _detach(self, want: model.Assignment, name: str) -> None:
+        grant = next((grant for grant in want.volumes if grant.name == name), None)
+        self._block_volumes().detach(want.uuid, name, grant)
+
+    def _block_volumes(self) -> BlockVolumes:
+        if self._blocks is None:
+            raise errors.Unsupported("This host is not set up to attach volumes of Cinder; tell the operator.")
+        return self._blocks
 
     def _write_files(self, want: model.Assignment, uuid: str) -> None:
         self._files.write(want.uuid, _spec(want, uuid))

@@ -25,7 +25,7 @@ import msgspec
 from cheroot import wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
-from higgins.agent.chores.orphans import Orphans
+from higgins.agent.chores.orphans import Leftovers, Orphans
 from higgins.agent.hands.file import Files
 from higgins.agent.observe import Observer
 from higgins.core import errors, model
@@ -94,12 +94,12 @@ class Answers:
             self._look(pod)
         self._orphans.settle()
         volumes = tuple(self._engine.volumes()) if isinstance(self._engine, api.HasVolumes) else ()
-        return _audit([facts for _, facts in sorted(found.items())], volumes, self._orphans.folders())
+        return _audit([facts for _, facts in sorted(found.items())], volumes, self._orphans.found())
 
     def repair(self) -> contract.AuditAnswer:
         """Remove what nobody was assigned; answers what was removed."""
-        containers, folders = self._orphans.repair()
-        return _audit(containers, (), folders)
+        removed = self._orphans.repair()
+        return _audit(removed.containers, (), removed)
 
     def _can(self, ability: Callable[..., Ability], what: str) -> Ability:
         # Typed as callable since mypy takes no protocol where a class is asked for.
@@ -337,7 +337,7 @@ def _in_ascii(text: bytes) -> str:
 
 
 def _audit(
-    found: Iterable[model.ContainerFacts], volumes: tuple[str, ...], folders: tuple[str, ...]
+    found: Iterable[model.ContainerFacts], volumes: tuple[str, ...], leftovers: Leftovers
 ) -> contract.AuditAnswer:
     containers = tuple(
         contract.FoundContainer(
@@ -345,4 +345,9 @@ def _audit(
         )
         for facts in found
     )
-    return contract.AuditAnswer(containers=containers, volumes=volumes, leftover_files=folders)
+    return contract.AuditAnswer(
+        containers=containers,
+        volumes=volumes,
+        leftover_files=leftovers.files,
+        leftover_networks=leftovers.networks,
+    )

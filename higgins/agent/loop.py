@@ -25,8 +25,8 @@ from higgins.core.phase import Desired, Phase
 
 MOST_REPLANS = 3
 # Failing at these leaves the containers as they are, so the pod's phase stays what the engine says.
-HARMLESS = frozenset({"stop", "pause", "unpause", "resize"})
-NEEDS_ALL = frozenset({"pull", "create", "write_files", "create_volume"})
+HARMLESS = frozenset({"stop", "pause", "unpause", "resize", "plug", "unplug", "connect", "disconnect"})
+NEEDS_ALL = frozenset({"pull", "create", "write_files", "create_volume", "attach", "detach"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

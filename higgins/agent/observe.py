@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.network.plugs import Found, Network
 from higgins.agent.journal import ContainerEntry, Journal
 from higgins.agent.plan import ALIVE, ENDED, Have, members
 from higgins.core import errors, model
@@ -26,6 +28,8 @@ ECHOES: dict[str, tuple[frozenset[str], EngineState | None]] = {
     "pause": (frozenset({"pause", "paused"}), EngineState.PAUSED),
     "unpause": (frozenset({"unpause", "running"}), EngineState.RUNNING),
     "resize": (frozenset({"update"}), None),
+    "connect": (frozenset({"connect"}), None),
+    "disconnect": (frozenset({"disconnect"}), None),
     "remove": (frozenset({"remove", "removed", "destroy", "kill", "stop", "die", "cleanup"}), None),
 }
 # Words of engines for what changes no fact that we keep.
@@ -52,8 +56,18 @@ def boot_id() -> str:
 class Observer:
     """The engine's facts, cached; every method may be called from any thread."""
 
-    def __init__(self, engine: Engine, journal: Journal, files: Files, *, boot: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        files: Files,
+        *,
+        boot: str,
+        network: Network | None = None,
+        blocks: BlockVolumes | None = None,
+    ) -> None:
         self._engine, self._journal, self._files, self.boot = engine, journal, files, boot
+        self._network, self._blocks = network, blocks
         self._lock = threading.Lock()
         self._facts: dict[str, model.ContainerFacts] = {}
         self._hints: dict[str, set[str]] = {}
@@ -71,6 +85,8 @@ class Observer:
             self._echoes.clear()
             before = dict(self._facts)
         facts = {found.uuid: found for found in self._engine.list()}
+        if self._network:
+            self._network.look()
         volumes = set(self._engine.volumes()) if isinstance(self._engine, HasVolumes) else set()
         with self._lock:
             touched = {
@@ -84,6 +100,8 @@ class Observer:
     def recheck(self) -> tuple[dict[str, model.ContainerFacts], frozenset[str]]:
         """Everything of ours in the engine now, and the pods of which it differs from the facts kept: those will be inspected."""
         found = {facts.uuid: facts for facts in self._engine.list()}
+        if self._network:
+            self._network.look()
         with self._lock:
             every = found.keys() | self._facts.keys()
             changed = {uuid for uuid in every if found.get(uuid) != self._facts.get(uuid)}
@@ -207,6 +225,7 @@ class Observer:
             absent = frozenset(image for pod, image in self._absent if pod == want.uuid)
         found = {uuid: facts for uuid in sorted(uuids) if (facts := self.facts(uuid)) is not None}
         entries = {uuid: self._settle(want, uuid, found.get(uuid)) for uuid in uuids}
+        networks = self._network.have(want) if self._network else Found()
         return Have(
             containers=found,
             runs={uuid: entry.run for uuid, entry in entries.items()},
@@ -217,6 +236,10 @@ class Observer:
             absent=absent,
             volumes=volumes,
             files=self._files.written(want.uuid),
+            namespace=networks.namespace,
+            plugs=networks.plugs,
+            held=self._blocks.held(want.uuid) if self._blocks else frozenset(),
+            attached=self._blocks.attached(want.uuid) if self._blocks else frozenset(),
             interrupted=frozenset(
                 spec.uuid for spec in want.spec.containers
                 if self._interrupted(want, spec, found.get(spec.uuid), entries[spec.uuid])

@@ -36,7 +36,8 @@ def phase_of(want: model.Assignment, have: Have) -> Phase:
     """Where a pod is by what its host has, when nothing has failed."""
     if not have.containers:
         gone = want.desired is Desired.DELETED or ended_for_good(want, have)
-        return Phase.GONE if gone and not have.files else Phase.PREPARING
+        left = have.files or have.plugs or have.namespace or have.held
+        return Phase.GONE if gone and not left else Phase.PREPARING
     states = [have.state(spec.uuid) for spec in want.spec.containers]
     if any(state is None for state in states):
         return Phase.PREPARING
@@ -69,7 +70,24 @@ def status_of(
         observed_run=min((have.runs.get(spec.uuid, 0) for spec in want.spec.containers), default=0),
         reason=reason or _reason(want, have),
         containers=tuple(containers),
-        addresses=_addresses(want, owner.addresses if owner else ()),
+        addresses=_plugged(want, have) if want.plugs else _addresses(want, owner.addresses if owner else ()),
+    )
+
+
+def _plugged(want: model.Assignment, have: Have) -> tuple[model.Address, ...]:
+    """Addresses of the ports that are plugged, whatever state the containers are in."""
+    return tuple(
+        model.Address(
+            network=plug.network,
+            addr=fixed.addr,
+            version=fixed.version,
+            port=plug.port,
+            subnet=fixed.subnet,
+            preserve_on_delete=plug.given,
+        )
+        for plug in want.plugs
+        if plug.port in have.plugs
+        for fixed in plug.fixed_ips
     )
 
 

@@ -21,9 +21,11 @@ from higgins.agent.chores.images import Images
 from higgins.agent.chores.inventory import Inventory
 from higgins.agent.chores.orphans import Orphans
 from higgins.agent.execute import Executor
+from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.glance import MOST_IMAGE_BYTES, Fetcher
 from higgins.agent.hands.image import Pulls
+from higgins.agent.hands.network.plugs import Network
 from higgins.agent.journal import Journal
 from higgins.agent.loop import Loop, Timings
 from higgins.agent.observe import Observer, boot_id
@@ -84,19 +86,20 @@ class Agent:
         journal: Journal | None = None,
         boot: str | None = None,
         network_host: str = "",
+        network: Network | None = None,
+        blocks: BlockVolumes | None = None,
         most_image_bytes: int = MOST_IMAGE_BYTES,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
-        self._live_address, self._live_token = live_address, live_token
+        self._live_address, self._live_token, self._least_number = live_address, live_token, 0
         self._journal = journal or Journal(state_dir / "journal.sqlite")
-        files = Files(state_dir / "files")
+        files, self._network = Files(state_dir / "files"), network
         self._queue = WorkQueue()
-        self._observer = Observer(engine, self._journal, files, boot=boot or boot_id())
+        self._observer = Observer(engine, self._journal, files, boot=boot or boot_id(), network=network, blocks=blocks)
         self._fetcher = Fetcher(engine, wire, state_dir / "images", most_bytes=most_image_bytes)
         pulls = Pulls(engine, self._queue.add, deadline_s=timings.wish_deadline_s, fetch=self._fetcher.fetch)
-        executor = Executor(engine, self._journal, self._observer, files, pulls)
-        self._least_number = 0
+        executor = Executor(engine, self._journal, self._observer, files, pulls, network, blocks)
         self._reporter = Reporter(
             wire,
             lambda: self._journal.number("report", at_least=self._least_number),
@@ -113,25 +116,41 @@ class Agent:
             timings,
             looked_after=self._looked_after,
         )
-        self._images = Images(engine, pulls, self._reporter, self._queue, timings)
-        self._orphans = Orphans(engine, self._observer, files, self._loop.knows, grace_s=timings.orphan_grace_s)
-        self._eviction = Eviction(engine, self._loop.wants, self._fetcher.held, unused_s=timings.image_unused_s)
-        self._inventory = Inventory(engine, hostname, network_host)
-        self._health = HealthClock(engine, self._observer, self._queue.add) if isinstance(engine, CanProbe) else None
+        self._make_chores(files, pulls)
+        self._inventory = Inventory(engine, hostname, network_host, blocks.connector if blocks else lambda: "")
         answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
         self._live = live.LiveServer(answers, live_address, live_token, tls)
-        self._threads: list[threading.Thread] = []
         self._make_signals()
+
+    def _make_chores(self, files: Files, pulls: Pulls) -> None:
+        self._images = Images(self._engine, pulls, self._reporter, self._queue, self._timings)
+        self._orphans = Orphans(
+            self._engine,
+            self._observer,
+            files,
+            self._loop.knows,
+            grace_s=self._timings.orphan_grace_s,
+            network=self._network,
+        )
+        self._eviction = Eviction(
+            self._engine, self._loop.wants, self._fetcher.held, unused_s=self._timings.image_unused_s
+        )
+        self._health = None
+        if isinstance(self._engine, CanProbe):
+            self._health = HealthClock(self._engine, self._observer, self._queue.add)
 
     def _make_signals(self) -> None:
         self._stopping, self._greet, self._all_anew = threading.Event(), threading.Event(), threading.Event()
         self._hello_lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
         self._greet.set()
 
     def start(self) -> None:
         """Begin; ``Unavailable`` when the live address cannot be listened on."""
         self._live.start()
         self._loop.remember()
+        if self._network:
+            self._network.resume(self._journal.assignments(), self._engine)
         jobs: list[tuple[str, Callable[[], None]]] = [
             ("engine events", self._follow_engine),
             ("assignments", self._poll),

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from higgins.agent.hands.block.brick import Brick, own_address
+from higgins.agent.hands.block.volumes import BlockVolumes
+from higgins.agent.hands.network import kernel
+from higgins.agent.hands.network.names import mark_of
+from higgins.agent.hands.network.plugs import Network
+from higgins.agent.hands.network.switch import Switch
 from higgins.agent.journal import Journal
 from higgins.agent.live import TlsFiles
 from higgins.agent.loop import Timings
@@ -19,6 +25,7 @@ from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.core import errors, units
 from higgins.engine.load import open_engine
+from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
 
 LOG = logging.getLogger(__name__)
@@ -48,8 +55,9 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
     state_dir = Path(conf.state_dir) / "agent"
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     controller = conf.agent.controller or f"unix:{load.in_state(conf, None, 'wire.sock')}"
+    engine = open_engine(conf.engine.name, conf.engine.address)
     return Agent(
-        open_engine(conf.engine.name, conf.engine.address),
+        engine,
         WireClient(controller, token, ca_file=conf.agent.controller_ca_file),
         hostname=load.hostname(conf),
         state_dir=state_dir,
@@ -64,10 +72,28 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
         workers=conf.agent.workers,
         most_image_bytes=units.mib_to_bytes(conf.agent.image_max_mib),
         network_host=conf.agent.network_host,
+        network=Network(
+            mark_of(str(state_dir.resolve())),
+            kernel,
+            Switch(conf.agent.ovsdb_connection),
+            joins=not isinstance(engine, TakesPorts),
+            eager=conf.cloud.network_driver == "neutron",
+        ),
+        blocks=_blocks(conf, state_dir) if "cinder" in conf.cloud.volume_drivers else None,
         journal=Journal(state_dir / "journal.sqlite", lost=conf.agent.lost_journal),
         tls=TlsFiles(certificate=conf.agent.ssl_cert_file, key=conf.agent.ssl_key_file)
         if conf.agent.ssl_cert_file
         else None,
+    )
+
+
+def _blocks(conf: cfg.ConfigOpts, state_dir: Path) -> BlockVolumes:
+    return BlockVolumes(
+        state_dir / "volumes",
+        state_dir / "formatting",
+        Brick(state_dir / "locks"),
+        hostname=load.hostname(conf),
+        address=conf.agent.storage_address or own_address(),
     )
 
 

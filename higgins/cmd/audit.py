@@ -59,7 +59,9 @@ def _look_at_host(database: Database, host: Host, sealer: Sealer, *, repair: boo
             removed = client.repair() if repair and any(finding.repairable for finding in found) else None
     except errors.HigginsError as error:
         return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)], 0
-    return found, len(removed.containers) + len(removed.leftover_files) if removed else 0
+    if removed is None:
+        return found, 0
+    return found, len(removed.containers) + len(removed.leftover_files) + len(removed.leftover_networks)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,9 +83,13 @@ def _compare(host: Host, known: _Known, answer: AuditAnswer) -> Iterator[Finding
         if container.pod not in known.pods:
             text = f"the engine of {host.hostname} has it ({container.state}), but no pod of this host does"
             yield Finding("container", container.uuid, text, True)
-    for folder in answer.leftover_files:
-        if folder not in known.pods:
-            yield Finding("files", folder, f"files of a pod that is not assigned to {host.hostname}", True)
+    for kind, what, left in (
+        ("files", "files", answer.leftover_files),
+        ("network", "a network namespace or ports", answer.leftover_networks),
+    ):
+        for uuid in left:
+            if uuid not in known.pods:
+                yield Finding(kind, uuid, f"{what} of a pod that is not assigned to {host.hostname}", True)
     for volume in answer.volumes:
         if volume not in known.volumes:
             text = f"the engine of {host.hostname} has it, but nobody's record does; it may hold data, so remove it by hand"

@@ -33,7 +33,7 @@ class Creation:
 
     ``image`` is the reference to create from (a digest reference where one is known). ``network`` is ``bridge`` (the engine's
     own), ``none``, ``ns:PATH`` (a namespace made beforehand), ``container:UUID`` (another member of the pod), or ``ports``: the
-    links of ``ports``, for an engine that ``TakesPorts``.
+    links of ``ports``, for an engine that is ``ports.TakesPorts``.
     """
 
     pod: str
@@ -46,15 +46,6 @@ class Creation:
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A network link of this host that goes into a container, and what is set on it there."""
-
-    name: str
-    mac: str
-    fixed_ips: tuple[model.FixedIp, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,26 +345,6 @@ class HasVolumes(Protocol):
 
     def volumes(self) -> Iterable[str]:
         """Names of the volumes that carry Higgins' labels."""
-        ...
-
-
-@runtime_checkable
-class TakesPorts(Protocol):
-    """Makes the network namespace of a container itself, and takes the links of ports into it before each start.
-
-    The facts of its containers tell their ``ports``.
-    """
-
-    def take_ports(self, lend: Callable[[str], Link]) -> None:
-        """From now on answer the engine with the links that ``lend`` gives for ports; ``NotFound`` of it is told to the engine."""
-        ...
-
-    def connect(self, uuid: str, port: str) -> None:
-        """Have a container on a port, at once when it runs; nothing happens when it is."""
-        ...
-
-    def disconnect(self, uuid: str, port: str) -> None:
-        """Take a container off a port; nothing happens when it is not on it."""
         ...
 
 

@@ -233,3 +233,4 @@ class AuditAnswer:
     containers: tuple[FoundContainer, ...]
     volumes: tuple[str, ...] = ()
     leftover_files: tuple[str, ...] = ()
+    leftover_networks: tuple[str, ...] = ()

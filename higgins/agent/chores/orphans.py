@@ -1,16 +1,18 @@
-"""Takes away what carries our label and nobody assigned: containers and injected files, after a time of grace.
+"""Takes away what carries our label and nobody assigned: containers, networks and injected files, after a time of grace.
 
 Volumes hold data and are only listed. Nothing is taken before the controller has said once what is all of this host.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable
 
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.network.plugs import Network
 from higgins.agent.observe import Observer
 from higgins.core import model
 from higgins.engine.api import Engine
@@ -18,30 +20,47 @@ from higgins.engine.api import Engine
 LOG = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """What nobody was assigned: containers, and pods of which files or networks are left."""
+
+    containers: tuple[model.ContainerFacts, ...] = ()
+    files: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
 class Orphans:
     """Finds and removes orphans; every method may be called from any thread."""
 
     def __init__(
-        self, engine: Engine, observer: Observer, files: Files, assigned: Callable[[str], bool], *, grace_s: float
+        self,
+        engine: Engine,
+        observer: Observer,
+        files: Files,
+        assigned: Callable[[str], bool],
+        *,
+        grace_s: float,
+        network: Network | None = None,
     ) -> None:
         self._engine, self._observer, self._files, self._assigned = engine, observer, files, assigned
-        self._grace_s = grace_s
+        self._grace_s, self._network = grace_s, network
         self._lock = threading.Lock()
         self._allowed = False
-        self._seen: dict[str, float] = {}
+        self._seen: dict[tuple[str, str], float] = {}
 
     def allow(self) -> None:
         """The controller has said what is all of this host."""
         with self._lock:
             self._allowed = True
 
-    def containers(self) -> tuple[model.ContainerFacts, ...]:
-        """Containers of ours that no pod of this host accounts for."""
-        return tuple(facts for _, facts in sorted(self._observer.cached().items()) if not self._assigned(facts.pod))
-
-    def folders(self) -> tuple[str, ...]:
-        """Pods of which only injected files are left."""
-        return tuple(pod for pod in self._files.pods() if not self._assigned(pod))
+    def found(self) -> Leftovers:
+        """What of ours no pod of this host accounts for."""
+        kept = sorted(self._observer.cached().items())
+        return Leftovers(
+            containers=tuple(facts for _, facts in kept if not self._assigned(facts.pod)),
+            files=tuple(pod for pod in self._files.pods() if not self._assigned(pod)),
+            networks=self._network.strangers(self._assigned) if self._network else (),
+        )
 
     def settle(self) -> None:
         """Look again at what may have changed and no pod of this host accounts for."""
@@ -51,27 +70,41 @@ class Orphans:
         """Remove orphans seen for longer than the grace time."""
         self._remove(self._grace_s)
 
-    def repair(self) -> tuple[tuple[model.ContainerFacts, ...], tuple[str, ...]]:
+    def repair(self) -> Leftovers:
         """Remove every orphan now; nothing when the controller has not said yet what is all of this host."""
         return self._remove(0.0)
 
-    def _remove(self, grace_s: float) -> tuple[tuple[model.ContainerFacts, ...], tuple[str, ...]]:
+    def _remove(self, grace_s: float) -> Leftovers:
         with self._lock:
             if not self._allowed:
-                return (), ()
+                return Leftovers()
         self.settle()
-        containers, folders = self.containers(), self.folders()
+        found = self.found()
         now = time.monotonic()
         with self._lock:
-            names = [facts.uuid for facts in containers] + list(folders)
-            self._seen = {name: self._seen.get(name, now) for name in names}
+            named = [("container", facts.uuid) for facts in found.containers]
+            named += [*(("files", pod) for pod in found.files), *(("network", pod) for pod in found.networks)]
+            self._seen = {name: self._seen.get(name, now) for name in named}
             due = {name for name, since in self._seen.items() if now - since >= grace_s}
-        removed = tuple(facts for facts in containers if facts.uuid in due and not self._assigned(facts.pod))
-        for facts in removed:
+        removed = Leftovers(
+            containers=tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod)),
+            files=tuple(pod for pod in found.files if self._is_due(due, "files", pod, pod)),
+            networks=tuple(pod for pod in found.networks if self._is_due(due, "network", pod, pod)),
+        )
+        self._take_away(removed)
+        return removed
+
+    def _is_due(self, due: set[tuple[str, str]], kind: str, name: str, pod: str) -> bool:
+        return (kind, name) in due and not self._assigned(pod)
+
+    def _take_away(self, removed: Leftovers) -> None:
+        for facts in removed.containers:
             LOG.warning("Removing container %s: pod %s is not assigned to this host", facts.uuid, facts.pod)
             self._engine.remove(facts.uuid)
             self._observer.removed(facts.uuid)
-        swept = tuple(pod for pod in folders if pod in due and not self._assigned(pod))
-        for pod in swept:
+        for pod in removed.networks:
+            LOG.warning("Removing the network of pod %s, which is not assigned to this host", pod)
+            if self._network:
+                self._network.remove(pod)
+        for pod in removed.files:
             self._files.remove(pod)
-        return removed, swept

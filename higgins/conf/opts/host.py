@@ -46,6 +46,15 @@ AGENT = [
         default="",
         help="What Neutron calls this machine, when it is not this host's name: two agents of one machine share one switch.",
     ),
+    cfg.StrOpt(
+        "ovsdb_connection",
+        default="unix:/run/openvswitch/db.sock",
+        help="Where the database of this host's Open vSwitch answers: unix:PATH or tcp:ADDRESS:PORT. Asked only for ports of Neutron.",
+    ),
+    cfg.HostAddressOpt(
+        "storage_address",
+        help="This host's address in the network of Cinder's back ends. The default is the one from which it reaches other networks.",
+    ),
     cfg.IntOpt("workers", default=8, min=1, help="Pods looked after side by side."),
     cfg.IntOpt(
         "wish_deadline_s", default=600, min=1, help="How long a wish is tried before the pod is failed with a reason."

@@ -8,6 +8,7 @@ import threading
 from agent_house import QUICK
 from controller_double import assignment, container, until
 
+from higgins.agent.chores.orphans import Leftovers
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
 
@@ -206,7 +207,7 @@ def test_no_orphan_is_taken_before_the_controller_spoke(house):
     house.close_wire()
     house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=0.0))
     until(lambda: "list" in house.engine.asked(), "the full list")
-    assert house.agent._orphans.repair() == ((), ())
+    assert house.agent._orphans.repair() == Leftovers()
     house.open_wire()
     house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) == 2)
     assert house.controller.status["c1"].phase is Phase.RUNNING

@@ -7,13 +7,17 @@ crash at any point: what is there is found again by the tags of links, the names
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from higgins.agent.hands.network import names
 from higgins.core import errors, model
-from higgins.engine.api import Link
+from higgins.engine.api import Engine
+from higgins.engine.ports import Link, TakesPorts
+
+LOG = logging.getLogger(__name__)
 
 
 class Kernel(Protocol):
@@ -52,10 +56,11 @@ class Network:
     """The networks of the pods of one agent; every method may be called from any thread, for one pod from one at a time.
 
     ``joins`` says that the engine's containers join a namespace of ours; else the engine makes its own and takes ``lend``'s links.
+    ``eager`` has the switch asked before the first port comes, which then need not wait for what that loads.
     """
 
-    def __init__(self, mark: str, kernel: Kernel, bridges: Bridges, *, joins: bool) -> None:
-        self._mark, self._kernel, self._bridges, self.joins = mark, kernel, bridges, joins
+    def __init__(self, mark: str, kernel: Kernel, bridges: Bridges, *, joins: bool, eager: bool = False) -> None:
+        self._mark, self._kernel, self._bridges, self.joins, self._eager = mark, kernel, bridges, joins, eager
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, names.Tag]] = {}
         self._wanted: dict[str, tuple[str, model.Plug, bool]] = {}
@@ -63,6 +68,14 @@ class Network:
     def path(self, pod: str) -> str:
         """Where a pod's namespace is, or will be."""
         return names.namespace(self._mark, pod)
+
+    def resume(self, wants: Iterable[model.Assignment], engine: Engine) -> None:
+        """Know the ports of the last agent's pods: an engine may start containers by itself and ask for their links."""
+        plugged = [want for want in wants if want.plugs]
+        for want in plugged:
+            self.expect(want)
+        if plugged and isinstance(engine, TakesPorts):
+            engine.take_ports(self.lend)
 
     def expect(self, want: model.Assignment) -> None:
         """Keep what a pod's ports are, for an engine that may ask for their links at any time."""
@@ -159,9 +172,14 @@ class Network:
         for tag in tags:
             with self._lock:
                 self._known.setdefault(tag.pod, {}).setdefault(tag.port, tag)
-        if not tags and not self._known and not self._wanted:
-            return  # nothing here ever used the switch
-        for port, pod in self._bridges.ports(self._mark).items():
+        if not (self._eager or tags or self._known or self._wanted):
+            return  # nothing here ever used the switch, which then need not be there
+        try:
+            rows = self._bridges.ports(self._mark)
+        except errors.HigginsError as silent:
+            LOG.warning("What is plugged is not known: %s", silent.message)
+            return
+        for port, pod in rows.items():
             with self._lock:
                 tag = names.Tag(mark=self._mark, pod=pod, port=port, bridge="")
                 self._known.setdefault(pod, {}).setdefault(port, tag)

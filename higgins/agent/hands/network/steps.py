@@ -7,7 +7,8 @@ from typing import Any
 
 from higgins.agent.hands.network.plugs import Network
 from higgins.core import errors, model
-from higgins.engine.api import Engine, TakesPorts
+from higgins.engine.api import Engine
+from higgins.engine.ports import TakesPorts
 
 
 class NetworkSteps:
@@ -39,6 +40,7 @@ class NetworkSteps:
             return words | {"network": f"ns:{network.path(want.uuid)}"}
         if joins:
             return {"network": f"container:{first}"}
+        self._takes_ports()
         return words | {"network": "ports", "ports": tuple(plug.port for plug in want.plugs)}
 
     def _connect(self, want: model.Assignment, uuid: str) -> None:
@@ -61,6 +63,7 @@ class NetworkSteps:
     def _takes_ports(self) -> TakesPorts:
         if not isinstance(self._engine, TakesPorts):
             raise errors.Unsupported(f"The engine {self._engine.name} on this host cannot take ports into a container.")
+        self._engine.take_ports(self._needed().lend)
         return self._engine
 
     def _needed(self) -> Network:
