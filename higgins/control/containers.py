@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
-from higgins.control.container import changes, limits, listing, picture
+from higgins.control.container import changes, limits, listing, picture, room
 from higgins.control.container.create import Creator
 from higgins.control.container.wiring import Wiring
 from higgins.control.container.wishes import Wishes, check
 from higgins.control.live import Live
 from higgins.control.means import Means
 from higgins.control.requests import ContainerChange, NetworkRequest, NewContainer
-from higgins.core import names
+from higgins.core import names, units
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, Invalid
 from higgins.core.model import ImageGrant
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.core.status import Action, Status, derive
 from higgins.store import pods
+from higgins.store.loops.holds import Holder
 from higgins.store.page import Page
 from higgins.store.pods import Pod
 from higgins.store.session import Transaction
@@ -40,6 +43,7 @@ class Containers:
         self._wishes = Wishes(means)
         self._creator = Creator(means)
         self._wiring = Wiring(means, self._wishes)
+        self._holder = Holder()
 
     def create(
         self,
@@ -200,7 +204,27 @@ class Containers:
                 return pod
             return changes.write(tx, pod, self._means, caller, wish, change)
 
-        return self._wishes.make(caller, ident, wish, write, rule=f"container:{action}", action=action)
+        rule = f"container:{action}"
+        with self._room(caller, ident, change, action, rule):
+            return self._wishes.make(caller, ident, wish, write, rule=rule, action=action)
+
+    def _room(
+        self, caller: Caller, ident: str, change: ContainerChange, action: Action, rule: str
+    ) -> AbstractContextManager[None]:
+        """Where Placement counts room too, it is asked before the wish is written."""
+        services = self._means.services
+        if services is None or services.placement is None or (change.cpu is None and change.memory_mib is None):
+            return contextlib.nullcontext()
+        pod = self._wishes.find(caller, ident, rule)
+        check(pod, action)
+        limits.check_size(self._means.settings, cpu=change.cpu, memory_mib=change.memory_mib)
+        return room.for_either(
+            self._means,
+            self._holder,
+            pod,
+            cpu_milli=pod.cpu_milli if change.cpu is None else units.cpus_to_milli(change.cpu),
+            memory_mib=pod.memory_mib if change.memory_mib is None else change.memory_mib,
+        )
 
     def network_attach(
         self,

@@ -39,6 +39,12 @@ def words(names: Mapping[str, object] | set[str] | frozenset[str]) -> str:
     return " and ".join(word for name, word in WORDS.items() if name in names)
 
 
+def no_room(hostname: str | None, name: str | None) -> str:
+    """The sentence for a user whose pod finds no more of a resource class on its host; ``None`` when it is not known of which."""
+    what = WORDS.get(name or "", "room")
+    return f"The host {hostname} has not enough {what} left for this size. Ask for less, or delete something there."
+
+
 def trait(*parts: str) -> str:
     """A trait of our own: ``CUSTOM_HIGGINS_`` and the parts, in the letters that Placement allows."""
     return re.sub(r"[^A-Z0-9_]", "_", "_".join(("CUSTOM", "HIGGINS", *parts)).upper())[:255]

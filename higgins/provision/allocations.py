@@ -61,16 +61,8 @@ class Allocations:
         try:
             self._placement.allocate(wanted)
         except Full as error:
-            raise no_room(hostname, error) from error
+            raise errors.OutOfCapacity(resources.no_room(hostname, error.resource_class)) from error
         except errors.Invalid as error:
             raise errors.NotReady(
                 f"Placement does not know the host {hostname} yet; Higgins keeps trying. It says: {error.message}"
             ) from error
-
-
-def no_room(hostname: str, error: Full) -> errors.OutOfCapacity:
-    """The refusal in words for the user."""
-    what = resources.WORDS.get(error.resource_class or "", "room")
-    return errors.OutOfCapacity(
-        f"The host {hostname} has not enough {what} left for this size, says Placement. Ask for less, or delete something there."
-    )

@@ -152,7 +152,9 @@ class Provisioner:
             self._hints.nudge(hints.host_topic(pod.host_id))
 
     def _not_made(self, pod: Pod, error: errors.HigginsError) -> None:
-        for_now = not is_final(error) and self._db.now() - pod.wished_at < self._deadline
+        # What the host has dealt with already is a wish that was granted; it does not fail because of what is put right afterwards.
+        is_settled = pod.observed_generation >= pod.generation
+        for_now = is_settled or (not is_final(error) and self._db.now() - pod.wished_at < self._deadline)
         if for_now:
             self._making.failed(pod, error)
         else:

@@ -98,6 +98,12 @@ def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
     return host_ids
 
 
+def look_again(tx: Transaction, pod: Pod) -> None:
+    """Have provisioning look at a pod whose newest wish it has dealt with. Its host is not told: it has what it needs."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation == pod.generation)
+    tx.change(table.update().where(*this).values(provision_generation=pod.generation - 1))
+
+
 def wait(tx: Transaction, pod: Pod, reason: str) -> None:
     """Say what a pod waits for that is tried again."""
     this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
