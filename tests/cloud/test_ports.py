@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.status import Status, TaskState, derive
 from higgins.provision.ports import DEVICE_OWNER, mac_of, mark, name_of
+from higgins.store.pods import Pod
 
 PUBLIC = "public"
 
@@ -35,7 +37,18 @@ def other(people: People, net: Net) -> Iterator[Net]:
 
 
 @pytest.fixture
-def wired(tmp_path: pathlib.Path, cloud: Cloud, people: People, net: Net) -> Iterator[Wired]:
+def afterwards() -> Iterator[list[Callable[[], object]]]:
+    """What is to be done once the test's containers are gone."""
+    to_do: list[Callable[[], object]] = []
+    yield to_do
+    for do in reversed(to_do):
+        do()
+
+
+@pytest.fixture
+def wired(
+    tmp_path: pathlib.Path, cloud: Cloud, people: People, net: Net, afterwards: list[Callable[[], object]]
+) -> Iterator[Wired]:
     made = Wired(tmp_path, cloud, people)
     yield made
     made.end()
@@ -65,21 +78,26 @@ class _Networks:
 
 
 @pytest.fixture
-def port(people: People, net: Net) -> Iterator[Any]:
+def port(people: People, net: Net, afterwards: list[Callable[[], object]]) -> Any:
     """A port of the user's own."""
     network = people.connection("member").network
     made = network.create_port(network_id=net.id, name="of the user")
-    yield made
-    network.delete_port(made)
+    afterwards.append(lambda: network.delete_port(made))
+    return made
 
 
 @pytest.fixture
-def group(people: People) -> Iterator[Any]:
-    """A security group of the user's own."""
+def groups(people: People, afterwards: list[Callable[[], object]]) -> tuple[Any, Any]:
+    """Security groups of the user's own."""
     network = people.connection("member").network
-    made = network.create_security_group(name=f"group-{uuid.uuid4().hex[:8]}")
-    yield made
-    network.delete_security_group(made)
+    made = [network.create_security_group(name=f"group-{uuid.uuid4().hex[:8]}") for _ in range(2)]
+    afterwards.extend(functools.partial(network.delete_security_group, one) for one in made)
+    return made[0], made[1]
+
+
+def groups_of(wired: Wired, pod: Pod) -> set[str]:
+    [port] = wired.ports(pod)
+    return {*port.security_group_ids}
 
 
 def test_create_start_and_delete_ask_neutron_three_times_at_most(wired: Wired, net: Net) -> None:
@@ -113,7 +131,7 @@ def test_a_host_is_told_all_that_it_plugs(wired: Wired, net: Net) -> None:
     assert plug.mtu == 1442
     assert (v4.subnet, v4.prefix_length, v4.gateway) == (net.v4, 24, "198.18.7.1")
     assert v4.routes == (("203.0.113.0/24", "198.18.7.9"),)
-    assert (v6.subnet, v6.prefix_length, v6.gateway) == (net.v6, 64, "fd00:187::1")
+    assert (v6.subnet, v6.prefix_length, v6.gateway) == (net.v6, 64, "fd00:187::")
     assert (plug.dns_servers, plug.dns_search) == (("9.9.9.9",), ("cloud.test",))
     assert (plug.vif_type, plug.bridge, plug.datapath_type) == ("ovs", "br-int", "netdev")
 
@@ -218,46 +236,59 @@ def test_exposed_ports_on_a_given_port(wired: Wired, people: People, port: Any) 
     assert people.connection("member").network.get_port(port.id).security_group_ids == port.security_group_ids
 
 
-def test_groups_by_name_added_and_removed(wired: Wired, people: People, net: Net, group: Any) -> None:
-    containers, network = wired.control.containers, people.connection("member").network
+def test_groups_by_name_added_and_removed(wired: Wired, groups: tuple[Any, Any]) -> None:
+    containers, (group, more) = wired.control.containers, groups
     pod = wired.made(security_groups=(group.name, group.id))
     assert pod.spec.security_groups == (group.id,)
-    assert wired.ports(pod)[0].security_group_ids == [group.id]
+    assert groups_of(wired, pod) == {group.id}
     with pytest.raises(errors.Invalid, match="already"):
         containers.add_security_group(wired.who(), pod.uuid, group.name)
     with pytest.raises(errors.Invalid, match="could not be found"):
         containers.add_security_group(wired.who(), pod.uuid, "nowhere")
     with pytest.raises(errors.Invalid, match="not in the security group"):
         containers.remove_security_group(wired.who(), pod.uuid, "default")
-    more = network.create_security_group(name=f"{group.name}-more")
     added = containers.add_security_group(wired.who(), pod.uuid, more.name)
     assert derive(added).task_state is TaskState.SG_ADDING
     wired.settle()
-    assert wired.ports(pod)[0].security_group_ids == [group.id, more.id]
+    assert groups_of(wired, pod) == {group.id, more.id}
     wired.report(pod)
     containers.remove_security_group(wired.who(), pod.uuid, more.id)
     wired.settle()
-    assert wired.ports(pod)[0].security_group_ids == [group.id]
+    assert groups_of(wired, pod) == {group.id}
     assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
-    network.delete_security_group(more)
 
 
-def test_what_users_do_to_a_port_themselves_is_not_undone(wired: Wired, people: People, group: Any) -> None:
-    pod = wired.made()
+def test_what_users_do_to_a_port_themselves_is_not_undone(
+    wired: Wired, people: People, groups: tuple[Any, Any]
+) -> None:
+    pod, (group, more) = wired.made(), groups
     network = people.connection("member").network
-    [port] = wired.ports(pod)
-    network.update_port(port, security_groups=[group.id])  # as the dashboard does it
+    network.update_port(wired.ports(pod)[0], security_groups=[group.id])  # as the dashboard does it
     wired.watched.since()
     wired.control.containers.stop(wired.who(), pod.uuid)
     wired.settle()
-    wired.report(pod)
+    wired.stopped(pod)
     assert wired.watched.since() == []
-    more = network.create_security_group(name=f"{group.name}-more")
-    wired.control.containers.add_security_group(wired.who(), wired.stopped(pod).uuid, more.id)
+    wired.control.containers.add_security_group(wired.who(), pod.uuid, more.id)
     wired.settle()
-    assert wired.ports(pod)[0].security_group_ids == [group.id, more.id]
-    wired.delete(pod)
-    network.delete_security_group(more)
+    assert groups_of(wired, pod) == {group.id, more.id}
+
+
+def test_a_group_that_is_gone_fails_alone(wired: Wired, people: People, groups: tuple[Any, Any]) -> None:
+    pod, network, who = wired.made(), people.connection("member").network, wired.who()
+    before = groups_of(wired, pod)
+    group = network.create_security_group(name="short-lived")
+    wired.control.containers.add_security_group(who, pod.uuid, group.id)
+    network.delete_security_group(group)
+    wired.settle()
+    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
+    assert (action.message, "is gone" in (action.reason or "")) == ("Error", True)
+    wired.settle()
+    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
+    assert (wired.now(pod).spec.security_groups, groups_of(wired, pod)) == ((), before)
+    wired.control.containers.add_security_group(wired.who(), pod.uuid, groups[0].id)
+    wired.settle()
+    assert groups_of(wired, pod) == {*before, groups[0].id}
 
 
 def test_networks_come_and_go(wired: Wired, net: Net, other: Net, port: Any) -> None:
@@ -295,7 +326,7 @@ def test_an_attach_that_is_refused_fails_alone(wired: Wired, net: Net, other: Ne
     who = wired.who()
     containers.network_attach(who, pod.uuid, network=other.id)
     wired.settle()
-    action = wired.control.actions.get(who, pod.uuid, who.request_id)
+    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
     assert action.message == "Error"
     assert "no free address left" in (action.reason or "")
     wired.settle()
@@ -368,15 +399,15 @@ def test_a_delete_whose_answer_is_lost_is_done_again(wired: Wired) -> None:
     assert wired.ports(pod) == []
 
 
-def test_a_port_deleted_behind_our_back(wired: Wired, people: People, net: Net, group: Any) -> None:
-    pod = wired.made()
-    people.connection("member").network.delete_port(wired.ports(pod)[0])
-    wired.control.containers.add_security_group(wired.who(), pod.uuid, group.id)
+def test_a_port_deleted_behind_our_back(wired: Wired, people: People, net: Net, groups: tuple[Any, Any]) -> None:
+    pod, network = wired.made(), people.connection("admin").network
+    network.delete_port(wired.ports(pod)[0])
+    wired.control.containers.add_security_group(wired.who(), pod.uuid, groups[0].id)
     wired.settle()
     [port] = wired.ports(pod)
     assert wired.plugs(pod)[0].port == port.id
     assert port.mac_address == mac_of(pod.uuid, net.id)
-    people.connection("member").network.delete_port(port)
+    network.delete_port(port)
     wired.delete(pod)
 
 
