@@ -80,7 +80,7 @@ def open_identity(conf: cfg.ConfigOpts) -> Identity:
     """Keystone as the one who says who calls, with what ``[keystone_authtoken]`` sets; ``Invalid`` when that is incomplete."""
     from keystonemiddleware import auth_token  # type: ignore[import-untyped]
 
-    from higgins.api.identity.keystone import Keystone
+    from higgins.api.identity.keystone import CACHE, Keystone
 
     group = "keystone_authtoken"
     for _, options in auth_token.list_opts():
@@ -94,8 +94,8 @@ def open_identity(conf: cfg.ConfigOpts) -> Identity:
         raise errors.Invalid(
             "[identity] backend is keystone: set www_authenticate_uri, and the account that checks tokens, in [keystone_authtoken]."
         )
-    # What was confirmed is remembered by us, for less long. The catalogue is what access rules of application credentials are checked by.
-    ours = {"delay_auth_decision": False, "include_service_catalog": True, "token_cache_time": -1}
+    # The catalogue is what access rules of application credentials are checked by.
+    ours = {"delay_auth_decision": False, "include_service_catalog": True, "cache": CACHE}
     return Keystone(
         lambda app: auth_token.AuthProtocol(app, {**ours, "oslo_config_config": conf}),
         www_authenticate_uri=said.www_authenticate_uri,

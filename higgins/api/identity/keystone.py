@@ -18,16 +18,30 @@ from higgins.cloud.session import translated
 from higgins.core import errors
 from higgins.core.caller import Caller
 
+CACHE = "higgins.tokens"
+"""Where in a request's environment auth_token finds its cache: one that keeps nothing."""
+
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _MOST_KEPT = 10_000
+
+
+class _NoCache:
+    """What keystonemiddleware would keep, in memory without bound or in memcached, is kept here in no place but ``Keystone``."""
+
+    def get(self, _key: str) -> None:
+        """Nothing is known."""
+
+    def set(self, _key: str, _data: object, **_: object) -> None:
+        """Forgotten at once."""
 
 
 class Keystone:
     """Identity by the token in X-Auth-Token.
 
     ``auth_token`` makes of a WSGI application one that lets confirmed requests through, answers 401 to others, and 503 while Keystone
-    cannot be asked (so without ``delay_auth_decision``, which takes the two for one). Its answers are only read: refusals are the API's own.
+    cannot be asked: its option ``cache`` is ``CACHE``, and ``delay_auth_decision``, which takes the two for one, is off.
+    Its answers are only read: refusals are the API's own.
 
     What was confirmed is kept for ``keep_s``, and never past the token's end, by a hash of the token keyed anew by each process.
     Not kept is what does not follow from the token alone: application credentials with access rules, requests with a service's token.
@@ -69,6 +83,7 @@ class Keystone:
     def _ask(self, environ: Mapping[str, Any]) -> dict[str, Any]:
         """What auth_token makes of the request; it is shown a copy, with no body to read."""
         shown = {name: value for name, value in environ.items() if not name.startswith("webob.")}
+        shown[CACHE] = _NO_CACHE
         statuses: list[int] = []
 
         def start_response(status: str, *_: Any) -> Callable[[bytes], None]:
@@ -99,6 +114,9 @@ class Keystone:
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
             self._known[mark] = (caller, until_s)
+
+
+_NO_CACHE = _NoCache()
 
 
 def _let_through(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
