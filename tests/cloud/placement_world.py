@@ -70,6 +70,7 @@ class World:
     placement: Placement
     installation: str
     holder: Holder
+    session: Session
     made: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -123,10 +124,9 @@ class World:
         return ident
 
 
-def logged_in(password: str) -> Service:
-    """Placement, asked as the service itself."""
-    session = Session(Account(auth_url=KEYSTONE, username="higgins", password=password))
-    return session.service("placement", "Placement", microversion=MICROVERSION)
+def logged_in(password: str) -> Session:
+    """The service itself."""
+    return Session(Account(auth_url=KEYSTONE, username="higgins", password=password))
 
 
 def migrated(folder: pathlib.Path) -> pathlib.Path:
@@ -136,11 +136,11 @@ def migrated(folder: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def world(url: str, service: Service) -> Iterator[World]:
+def world(url: str, session: Session) -> Iterator[World]:
     """An empty installation; at the end nothing of it is left at Placement."""
-    watched = Watched(service)
+    watched = Watched(session.service("placement", "Placement", microversion=MICROVERSION))
     placement, installed, db = Placement(watched), str(uuid.uuid4()), Database(url, durable=False)
-    found = World(Rows(db, SEALER), url, watched, placement, installed, Holder("tests"))
+    found = World(Rows(db, SEALER), url, watched, placement, installed, Holder("tests"), session)
     try:
         yield found
     finally:

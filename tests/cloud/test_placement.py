@@ -11,14 +11,25 @@ from collections.abc import Iterator
 
 import pytest
 from cloud_world import Cloud
-from placement_world import RATIOS, World, host_uuid, logged_in, lost, migrated, world
+from placement_world import RATIOS, SEALER, World, host_uuid, logged_in, lost, migrated, world
 
 from higgins.cloud.placement import Allocation, Full, Inventory
-from higgins.cloud.session import Service
+from higgins.cloud.services import Services
+from higgins.cloud.session import Session
+from higgins.cmd import parts
+from higgins.control.containers import Containers
+from higgins.control.means import Means
+from higgins.control.requests import ContainerChange
+from higgins.control.service import build
 from higgins.core import errors, resources
+from higgins.core.caller import Caller
 from higgins.core.phase import Phase, Wish
+from higgins.core.status import derive
+from higgins.policy.enforce import Policy
+from higgins.provision.allocations import Allocations
+from higgins.provision.loop import Provisioner
 from higgins.scheduler.loop import Scheduler
-from higgins.store import hosts
+from higgins.store import hosts, pods, quotas
 from higgins.store.loops.holds import Holder
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
@@ -27,7 +38,7 @@ from tests.contract.store_rows import status
 
 
 @pytest.fixture(scope="module")
-def service(cloud: Cloud) -> Service:
+def session(cloud: Cloud) -> Session:
     return logged_in((cloud.place / "secret" / "higgins").read_text().strip())
 
 
@@ -37,9 +48,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture
-def ours(service: Service, empty: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[World]:
+def ours(session: Session, empty: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[World]:
     shutil.copyfile(empty, tmp_path / "higgins.db")
-    yield from world(f"sqlite:///{tmp_path}/higgins.db", service)
+    yield from world(f"sqlite:///{tmp_path}/higgins.db", session)
 
 
 def test_a_host_is_a_provider_with_what_it_has(ours: World) -> None:
@@ -319,6 +330,107 @@ def test_a_resize_whose_answer_was_lost_is_found_again(ours: World) -> None:
     ours.provisioner().make_once()
     assert ours.rows.again(pod).provision_generation == 2
     assert ours.taken()[pod.uuid]["MEMORY_MB"] == 1024
+
+
+def containers(ours: World) -> Containers:
+    means = Means(
+        db=ours.db,
+        sealer=SEALER,
+        policy=Policy(),
+        hint=hints.after_wish(),
+        installation=ours.installation,
+        services=Services(session=ours.session, placement=ours.placement),
+    )
+    return build(means, parts.AgentQuestions()).containers
+
+
+def member() -> Caller:
+    return Caller(user_id="user", project_id="project", roles=frozenset({"member"}), request_id=f"req-{uuid.uuid4()}")
+
+
+def running(ours: World, **sizes: int) -> pods.Pod:
+    """A pod that its host has dealt with."""
+    ours.rows.host(abilities=("resize",))
+    ours.publish()
+    pod = ours.placed(**sizes)
+    ours.provisioner().make_once()
+    assert pod.host_id is not None
+    ours.rows.report(pod.host_id, 1, (pod, status(Phase.RUNNING, 1)))
+    return ours.rows.again(pod)
+
+
+def test_a_user_grows_and_shrinks_his_container(ours: World) -> None:
+    pod = running(ours)
+    ours.watched.calls.clear()
+    containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    assert ours.watched.calls == ["GET /allocations", "PUT /allocations"]
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 4096
+    ours.provisioner().make_once()
+    assert ours.rows.again(pod).provision_generation == 2
+    assert [(entry.made_at is not None, entry.shape) for entry in ours.entries(pod)] == [
+        (True, "MEMORY_MB:4096,VCPU:1")
+    ]
+    ours.rows.report(1, 2, (pod, status(Phase.RUNNING, 2)))
+    containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=64))
+    ours.provisioner().make_once()
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 64
+
+
+def test_a_resize_that_placement_refuses_is_answered_at_once_and_changes_nothing(ours: World) -> None:
+    pod = running(ours)
+    other = Allocation(
+        consumer=str(uuid.uuid4()),
+        amounts={host_uuid(ours): {"MEMORY_MB": 7000}},
+        project_id="p",
+        user_id="u",
+        consumer_type="INSTANCE",
+    )
+    ours.placement.allocate(other)
+    before = ours.rows.again(pod)
+    with pytest.raises(errors.OutOfCapacity, match="host1 has not enough memory left for this size"):
+        containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    assert ours.rows.usage().memory_mib == 512
+    ours.provisioner().make_once()
+    assert ours.rows.again(pod)._replace(host_version=0) == before._replace(host_version=0)
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 512
+    assert [entry.made_at is not None for entry in ours.entries(pod)] == [True]
+    containers(ours).stop(member(), pod.uuid, timeout_s=1)
+    ours.provisioner().make_once()
+    assert ours.rows.again(pod).provision_generation == 2
+
+
+@pytest.mark.parametrize("call", ["PUT /allocations", "GET /allocations"])
+def test_a_resize_whose_own_answer_was_lost_is_put_right(ours: World, call: str) -> None:
+    pod = running(ours)
+    ours.watched.cut = lost(call)
+    with pytest.raises(errors.Unavailable):
+        containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    ours.provisioner().make_once()
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 512
+    assert ours.rows.again(pod).provision_generation == 1
+    assert ours.rows.again(pod).provision_reason is None
+
+
+def test_a_resize_over_quota_gives_the_room_back(ours: World) -> None:
+    pod = running(ours)
+    with ours.db.write() as tx:
+        quotas.set_limits(tx, "project", {"memory": 600})
+    with pytest.raises(errors.OverQuota):
+        containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    ours.provisioner().make_once()
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 512
+
+
+def test_a_placement_that_is_away_afterwards_fails_no_settled_container(ours: World) -> None:
+    pod = running(ours)
+    ours.watched.cut = lost("GET /allocations", times=99)
+    with pytest.raises(errors.Unavailable):
+        containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    old = Provisioner(
+        ours.db, hints.LocalHints(), [Allocations(ours.placement)], SEALER, holder=ours.holder, deadline_s=0
+    )
+    assert old.make_once() is not None
+    assert derive(ours.rows.again(pod)).status == "Running"
 
 
 def test_a_consumer_left_without_anything_by_a_broken_request_is_no_hindrance(ours: World) -> None:
