@@ -110,8 +110,7 @@ class Executor:
                 return False
             entries = ledger.of(tx, [pod.uuid]).get(pod.uuid, [])
             job = Job(pod=pod, host=host, steps=take_back(haves(entries), observed=observed), entries=entries)
-            going = {(step.kind, step.key) for step in job.steps}
-            ledger.doubt(tx, [entry for entry in entries if (entry.kind, entry.key) in going])
+            ledger.doubt(tx, pod.uuid, [(step.kind, step.key) for step in job.steps], forget=False)
             stages = self._stages(job.steps)[::-1]
             if not stages:
                 finish(tx)

@@ -54,7 +54,7 @@ def _note(means: Means, holder: Holder, pod: Pod) -> hosts.Host:
                 known = {(entry.kind, entry.key) for entry in ledger.of(tx, [pod.uuid]).get(pod.uuid, [])}
                 asked = ledger.Asked(kind=ALLOCATION, key=pod.uuid)
                 ledger.ask(tx, pod.uuid, [asked], host_id=pod.host_id, known=known)
-                provisioning.look_again(tx, pod)
+                provisioning.again(tx, pod.uuid)
                 return hosts.by_id(tx, pod.host_id)
         if attempt < _TRIES:
             time.sleep(_PAUSE_S)

@@ -93,17 +93,17 @@ def made(tx: Transaction, pod_uuid: str, things: Iterable[Answered], sealer: Sea
     return lost
 
 
-def doubt(tx: Transaction, entries: Collection[Entry]) -> None:
-    """Note that these are about to be taken back: from now on nobody knows whether they are there."""
-    if entries:
-        ids = [entry.id for entry in entries]
-        tx.change(ledger.update().where(ledger.c.id.in_(ids)).values(made_at=None))
-
-
 def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], generation: int) -> None:
     """Note that from this generation of the pod on these (kind and key) are wanted no more."""
     for kind, key in things:
         tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(released_at=generation))
+
+
+def doubt(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], *, forget: bool) -> None:
+    """Note that nobody knows any more how these (kind and key) are; with ``forget`` that what the outside called them is no more."""
+    values = {"made_at": None} | ({"external_id": None} if forget else {})
+    for kind, key in things:
+        tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(**values))
 
 
 def strike(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]]) -> None:

@@ -98,12 +98,6 @@ def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
     return host_ids
 
 
-def look_again(tx: Transaction, pod: Pod) -> None:
-    """Have provisioning look at a pod whose newest wish it has dealt with. Its host is not told: it has what it needs."""
-    this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation == pod.generation)
-    tx.change(table.update().where(*this).values(provision_generation=pod.generation - 1))
-
-
 def wait(tx: Transaction, pod: Pod, reason: str) -> None:
     """Say what a pod waits for that is tried again."""
     this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
@@ -116,6 +110,12 @@ def failed(tx: Transaction, pod: Pod, reason: str) -> None:
     values = {"provision_generation": pod.generation, "provision_reason": reason}
     if tx.change(table.update().where(*this).values(**values)):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
+
+
+def again(tx: Transaction, pod_uuid: str) -> None:
+    """Have provisioning look at a pod's newest wish once more, unless it is to be deleted."""
+    this = (table.c.uuid == pod_uuid, table.c.desired != Desired.DELETED.value)
+    tx.change(table.update().where(*this).values(provision_generation=table.c.generation - 1))
 
 
 def remove(tx: Transaction, pod: Pod) -> None:
