@@ -18,6 +18,7 @@ from keystoneauth1.identity import v3
 from higgins.core import errors
 
 _MOST_OF_A_MESSAGE = 500
+_CONNECTIONS = 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,10 @@ class Session:
         self._account = account
         verify: bool | str = account.ca_file or True
         self._password = self._login(project_name=account.project_name, project_domain_name=account.project_domain)
-        self._own = keystone.Session(auth=self._password, verify=verify, timeout=account.timeout_s)
-        self._of_users = keystone.Session(verify=verify, timeout=account.timeout_s)  # a login of any kind would replace their token
+        self._own = keystone.Session(auth=self._password, session=_pooled(), verify=verify, timeout=account.timeout_s)
+        self._of_users = keystone.Session(
+            session=_pooled(), verify=verify, timeout=account.timeout_s
+        )  # a login of any kind would replace their token
 
     def _login(
         self, *, project_id: str | None = None, project_name: str | None = None, project_domain_name: str | None = None
@@ -101,6 +104,14 @@ class Session:
             region_name=self._account.region,
         )
         return Service(own, self._of_users, title, microversion=microversion, path=path)
+
+
+def _pooled() -> requests.Session:
+    """Connections that stay open between calls, for as many threads as the loops have; the default gives up those beyond ten."""
+    pooled = requests.Session()
+    for scheme in ("http://", "https://"):
+        pooled.mount(scheme, keystone.TCPKeepAliveAdapter(pool_maxsize=_CONNECTIONS))
+    return pooled
 
 
 class Service:

@@ -140,12 +140,13 @@ class Cloud:
 
 
 class People:
-    """Users of every persona in the project ``name``, and a member of a project ``name-other``."""
+    """Users of every persona in the project ``name``, and a member of a project ``name-other``; each project has a network of its name."""
 
     def __init__(self, cloud: Cloud, name: str) -> None:
         self._cloud, self.name = cloud, name
         self._projects: list[Any] = []
         self._users: list[Any] = []
+        self._networks: list[Any] = []
         self._known: dict[str, openstack.connection.Connection] = {}
 
     def make(self) -> None:
@@ -161,6 +162,13 @@ class People:
                 for role in granted:
                     keystone.assign_project_role_to_user(project, user, roles[role])
                 self._known[persona] = self._cloud.user(user.name, PASSWORD, project_name)
+            self._network(project)
+
+    def _network(self, project: Any) -> None:
+        neutron = self._cloud.admin.network
+        network = neutron.create_network(name=project.name, project_id=project.id)
+        self._networks.append(network)
+        neutron.create_subnet(network_id=network.id, project_id=project.id, ip_version=4, cidr="10.77.0.0/24")
 
     def remove(self) -> None:
         """Delete what they still have in Higgins, the users and the projects."""
@@ -169,6 +177,12 @@ class People:
                 api = self.api(persona)
                 for left in api("GET", "/containers").body["containers"]:
                     api.delete(left["uuid"])
+        for network in self._networks:
+            self._cloud.admin.network.delete_network(network)
+        # Neutron keeps a group named default for every project that has looked.
+        for project in self._projects:
+            for group in self._cloud.admin.network.security_groups(project_id=project.id):
+                self._cloud.admin.network.delete_security_group(group)
         keystone = self._cloud.admin.identity
         for user in self._users:
             keystone.delete_user(user)
