@@ -1,24 +1,84 @@
-"""What Docker says otherwise than the dialect: its info, digests by image, limits that can be changed. Knows no Podman."""
+"""What Docker says otherwise than the dialect: its info, digests by image, limits that can be changed, ports. Knows no Podman."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
 from typing import Any
 
-from higgins.core import errors
+from higgins.core import errors, model
 from higgins.engine import address as addresses
 from higgins.engine import api
 from higgins.engine.dialect import translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.docker import translate as docker_translate
+from higgins.engine.docker.networks import Networks, ports_of
+from higgins.engine.docker.plugin import Plugin
+from higgins.engine.ports import Link
 
 SIGNAL_IN_STOP = (1, 42)
+STALE = "already exists in network"
 
 
 class DockerEngine(Dialect):
     """A Docker daemon at a unix socket."""
 
     name = "docker"
+
+    def __init__(self, socket_path: str, installation: str) -> None:
+        super().__init__(socket_path, installation)
+        self.networks = Networks(self)
+        self._plugin: Plugin | None = None
+        self._plugin_lock = threading.Lock()
+
+    def take_ports(self, lend: Callable[[str], Link]) -> None:
+        """Be dockerd's network driver; nothing happens when it is so already."""
+        with self._plugin_lock:
+            if self._plugin is None:
+                plugin = Plugin(self.networks.driver, lend)
+                plugin.start()
+                self._plugin = plugin
+
+    def connect(self, uuid: str, port: str) -> None:
+        """Have a container on a port."""
+        self.networks.connect(translate.name_of(uuid), port)
+
+    def disconnect(self, uuid: str, port: str) -> None:
+        """Take a container off a port."""
+        self.networks.disconnect(translate.name_of(uuid), port)
+
+    def create(self, creation: api.Creation) -> None:
+        """Make a container; one call, and one more for each port after the first."""
+        super().create(creation)
+        for port in creation.ports[1:]:
+            self.connect(creation.spec.uuid, port)
+
+    def start(self, uuid: str) -> None:
+        """Start it; what dockerd could not end of its last run while no agent answered is ended first."""
+        try:
+            super().start(uuid)
+        except errors.HigginsError as problem:
+            if STALE not in problem.message:
+                raise
+            self.networks.anew(translate.name_of(uuid))
+            super().start(uuid)
+
+    def close(self) -> None:
+        """Be its network driver no more, and give connections back."""
+        with self._plugin_lock:
+            if self._plugin:
+                self._plugin.stop()
+            self._plugin = None
+        super().close()
+
+    def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
+        body = super()._creation_body(creation, image)
+        return self.networks.body(body, creation.ports) if creation.network == "ports" else body
+
+    def _facts(self, answer: dict[str, Any]) -> model.ContainerFacts:
+        return dataclasses.replace(super()._facts(answer), ports=tuple(ports_of(answer).values()))
 
     def stop(self, uuid: str, *, timeout_s: int, signal: str | None = None) -> None:
         """End it; one call with an engine that takes the signal along."""
