@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from higgins.core.model import ContainerSpec
+from higgins.core.model import ContainerSpec, HostFacts, PodSpec
 from higgins.scheduler import claims
 from higgins.scheduler.choose import Ask, Option, Refused, choose
 from higgins.scheduler.claims import Claims, EmbeddedClaims
@@ -25,6 +25,8 @@ from higgins.wire.pulse import Pulse
 LOG = logging.getLogger(__name__)
 
 _WHILE_WAITING_S = 1.0
+_ATTACHING = "volumes of Cinder"
+"""What a host can whose agent has told what Cinder must know of it."""
 
 
 class Scheduler:
@@ -166,7 +168,7 @@ class Scheduler:
             pods=host.pods_claimed,
             labels={} if facts is None else facts.labels,
             runtimes=frozenset(() if facts is None else facts.runtimes),
-            abilities=frozenset(() if facts is None else facts.abilities),
+            abilities=frozenset(() if facts is None else _abilities(facts)),
         )
 
 
@@ -181,6 +183,19 @@ def _ask_of(pod: Pod, homes: frozenset[int]) -> Ask:
         requested_host=spec.requested_host,
         labels=spec.hints,
         runtimes=frozenset(one.runtime for one in every if one.runtime is not None),
-        abilities=frozenset({"volumes"} if volumes.mounted_by(spec) else ()),
+        abilities=frozenset(_needs(spec)),
         homes=homes,
     )
+
+
+def _abilities(facts: HostFacts) -> Iterator[str]:
+    yield from facts.abilities
+    if facts.connector:
+        yield _ATTACHING
+
+
+def _needs(spec: PodSpec) -> Iterator[str]:
+    if volumes.mounted_by(spec):
+        yield "volumes"
+    if any(mount.driver == "cinder" for one in (*spec.init_containers, *spec.containers) for mount in one.mounts):
+        yield _ATTACHING

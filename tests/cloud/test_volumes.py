@@ -208,7 +208,7 @@ def test_a_host_without_os_brick_says_so(stored: Stored) -> None:
     stored.says("")
     pod = stored.create(at(volume.id))
     stored.settle()
-    assert "os-brick" in (stored.now(pod).provision_reason or stored.now(pod).reason or "")
+    assert "volumes of Cinder" in (stored.now(pod).schedule_reason or "")
     stored.says(stored.hands.connector())
     stored.delete(pod)
 

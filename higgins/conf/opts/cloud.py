@@ -45,7 +45,7 @@ CLOUD = [
         "volume_drivers",
         default=["local"],
         item_type=types.String(choices=["local", "cinder"]),
-        help="Which volumes containers may mount; the first is used when a mount names none.",
+        help="Which volumes containers may mount: local ones of their host, and Cinder's. With cinder, a name or a size means one of Cinder's.",
     ),
     cfg.ListOpt(
         "image_drivers",

@@ -128,7 +128,7 @@ class Creator:
             chosen=order.chosen,
             found_image=order.found_image,
             mounts=tuple(
-                mounts.complete(tx, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
+                mounts.complete(tx, self._means, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
                 for asked, found in zip(new.mounts, order.clouded, strict=True)
             ),
             registry=None if registry is None else (registry.uuid, registry.domain),

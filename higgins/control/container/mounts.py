@@ -29,15 +29,16 @@ def in_cloud(means: Means, caller: Caller, asked: Sequence[MountRequest]) -> tup
 
     ``NotFound`` (code ``volume-not-found``), ``Invalid`` (``volume-in-use``, ``volume-not-usable``), ``Conflict`` for a name that several have.
     """
-    cinder = None if means.services is None else means.services.cinder
-    drivers = means.settings.volume_drivers
-    if cinder is None or CINDER not in drivers:
+    cinder = _cinder(means)
+    if cinder is None:
         return (None,) * len(asked)
-    return tuple(_in_cinder(cinder, drivers, caller, one) if one.kind == "volume" else None for one in asked)
+    return tuple(_in_cinder(cinder, caller, one) if one.kind == "volume" else None for one in asked)
 
 
-def complete(tx: Transaction, asked: MountRequest, found: Mount | None, *, project_id: str, pod_uuid: str) -> Mount:
-    """A mount as the spec has it; what is not Cinder's is found among the local volumes, or made."""
+def complete(
+    tx: Transaction, means: Means, asked: MountRequest, found: Mount | None, *, project_id: str, pod_uuid: str
+) -> Mount:
+    """A mount as the spec has it. What is not Cinder's is found among the local volumes; where Cinder is, none of them is made any more."""
     if found is not None:
         return found
     if asked.kind == "file":
@@ -47,37 +48,37 @@ def complete(tx: Transaction, asked: MountRequest, found: Mount | None, *, proje
     if asked.source is None:
         volume = volumes.insert(tx, project_id=project_id, size_gib=asked.size_gib, pod_uuid=pod_uuid)
     else:
-        volume = _local(tx, asked.source, project_id)
+        volume = _local(tx, means, asked.source, project_id)
     return Mount(destination=asked.destination, volume=volume.uuid, read_only=asked.read_only)
 
 
-def _local(tx: Transaction, source: str, project_id: str) -> volumes.Volume:
+def _cinder(means: Means) -> Cinder | None:
+    return means.services.cinder if means.services is not None and CINDER in means.settings.volume_drivers else None
+
+
+def _local(tx: Transaction, means: Means, source: str, project_id: str) -> volumes.Volume:
     try:
+        if LOCAL not in means.settings.volume_drivers:
+            raise NotFound(f"The volume {source} could not be found.", code="volume-not-found")
         return volumes.get(tx, source, Scope(project_id))
     except NotFound:
-        if names.is_uuid(source):
+        if names.is_uuid(source) or _cinder(means) is not None:
             raise
         return volumes.insert(tx, project_id=project_id, name=source)
 
 
-def _in_cinder(cinder: Cinder, drivers: Sequence[str], caller: Caller, asked: MountRequest) -> Mount | None:
-    first = drivers[0] == CINDER
+def _in_cinder(cinder: Cinder, caller: Caller, asked: MountRequest) -> Mount | None:
     if asked.source is None:
-        new = Mount(
+        return Mount(
             destination=asked.destination,
             driver="cinder",
             volume=str(uuid.uuid4()),
             size_gib=asked.size_gib,
             read_only=asked.read_only,
         )
-        return new if first else None
-    if not first and not names.is_uuid(asked.source):
-        return None
     volume = _find(cinder, asked.source, caller)
     if volume is None:
-        if LOCAL in drivers:
-            return None
-        raise NotFound(f"The volume {asked.source} could not be found.", code="volume-not-found")
+        return None
     _check_usable(volume)
     return Mount(destination=asked.destination, driver="cinder", volume=volume.id, read_only=asked.read_only)
 
