@@ -1,14 +1,15 @@
-"""``higgins-manage audit``: compares the database with itself and with what the hosts really have, and repairs on request."""
+"""``higgins-manage audit``: compares the database with itself, and with what hosts and the cloud really have, and repairs on request."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from higgins.core import errors
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired, Phase
+from higgins.provision.audits.stray import Audit, settled
 from higgins.store import hosts, pods
 from higgins.store.hosts import Host
 from higgins.store.pods import Pod
@@ -31,8 +32,10 @@ class Result:
     repaired: int
 
 
-def look(database: Database, sealer: Sealer, *, repair: bool, stuck_after_s: float) -> Result:
-    """One audit of the database and of every host that answers."""
+def look(
+    database: Database, sealer: Sealer, services: Sequence[Audit] = (), *, repair: bool, stuck_after_s: float
+) -> Result:
+    """One audit of the database, of every host and of every service that answers."""
     with database.read() as tx:
         found = audit.findings(tx, stuck_after_s=stuck_after_s)
         every_host = hosts.list(tx)
@@ -41,10 +44,34 @@ def look(database: Database, sealer: Sealer, *, repair: bool, stuck_after_s: flo
         on_host, put_right = _look_at_host(database, host, sealer, repair=repair)
         found += on_host
         repaired += put_right
+    for service in services:
+        outside, put_right = _look_at_service(database, service, repair=repair)
+        found += outside
+        repaired += put_right
     if repair:
         with database.write() as tx:
             repaired += audit.repair(tx)
     return Result(found, repaired)
+
+
+def _look_at_service(database: Database, service: Audit, *, repair: bool) -> tuple[list[Finding], int]:
+    try:
+        strays = settled(database, service)
+    except errors.HigginsError as error:
+        return [Finding("service", service.title, f"it could not be asked: {error.message}", False)], 0
+    found, repaired = [], 0
+    for one in strays:
+        finding = one.finding
+        if repair and one.put_right is not None:
+            try:
+                one.put_right()
+                repaired += 1
+            except errors.HigginsError as error:
+                finding = dataclasses.replace(
+                    finding, text=f"{finding.text}; that failed: {error.message}", repairable=False
+                )
+        found.append(finding)
+    return found, repaired
 
 
 def _look_at_host(database: Database, host: Host, sealer: Sealer, *, repair: bool) -> tuple[list[Finding], int]:

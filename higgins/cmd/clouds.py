@@ -5,6 +5,7 @@ The modules of ``higgins.cloud``, and those that build on them, are imported ins
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from oslo_config import cfg
@@ -12,6 +13,7 @@ from oslo_config import cfg
 from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
+from higgins.provision.audits.stray import Audit
 from higgins.provision.kinds import Kind
 from higgins.provision.volumes import Attachments, NewVolumes, Volumes
 from higgins.store.records import installation
@@ -74,6 +76,19 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
 
         kinds.append(Allocations(services.placement))
     return kinds
+
+
+def open_audits(services: Services | None, database: Database) -> list[Audit]:
+    """How each service is compared with the database."""
+    audits: list[Audit] = []
+    if services is None:
+        return audits
+    if services.neutron is not None:
+        from higgins.provision.audits import neutron
+
+        look = functools.partial(neutron.strays, neutron=services.neutron, db=database)
+        audits.append(Audit("Neutron", neutron.KINDS, look))
+    return audits
 
 
 def open_identity(conf: cfg.ConfigOpts) -> Identity:

@@ -15,7 +15,7 @@ from oslo_config import cfg
 
 from higgins.api.identity import users
 from higgins.cmd import audit as audits
-from higgins.cmd import parts
+from higgins.cmd import clouds, parts
 from higgins.conf import load
 from higgins.core import errors
 from higgins.store import hosts, migrate
@@ -156,8 +156,10 @@ def remove_user(conf: cfg.ConfigOpts, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def audit(conf: cfg.ConfigOpts, repair: bool, stuck_after: float, as_json: bool) -> int:
-    """Compare the database with itself and with every host; exit status 1 when something is left that is not right."""
-    result = audits.look(parts.open_database(conf), parts.open_sealer(conf), repair=repair, stuck_after_s=stuck_after)
+    """Compare the database with itself, with every host and with the cloud; exit status 1 when something is left that is not right."""
+    database = parts.open_database(conf)
+    services = clouds.open_audits(clouds.open_services(conf), database)
+    result = audits.look(database, parts.open_sealer(conf), services, repair=repair, stuck_after_s=stuck_after)
     if as_json:
         rows = [
             {"kind": one.kind, "ident": one.ident, "text": one.text, "repairable": one.repairable}
