@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+from collections.abc import Callable, Iterable
 
 from store_rows import Rows, status
 
 from higgins.core import model
 from higgins.core.phase import Phase
+from higgins.provision.kinds import Made, Task
 from higgins.provision.loop import Provisioner
+from higgins.provision.plan import Want
 from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
@@ -43,21 +46,48 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def passes(db: Database) -> None:
+class Things:
+    """An outside that outlives the process: a file for each pod. ``killer`` may strike before and after each thing is done."""
+
+    name, stage = "thing", 1
+
+    def __init__(self, folder: pathlib.Path, killer: Killer | None) -> None:
+        self._folder, self._killer = folder, killer
+
+    def wanted_by(self, pod: pods.Pod) -> Iterable[Want]:
+        yield Want(kind=self.name, key=pod.uuid, why="every pod has one")
+
+    def make(self, task: Task) -> Made:
+        self._do(lambda: (self._folder / task.key).touch())
+        return Made(external_id=task.key)
+
+    def take_back(self, task: Task) -> None:
+        self._do(lambda: (self._folder / task.key).unlink(missing_ok=True))
+
+    def _do(self, deed: Callable[[], None]) -> None:
+        for step in (deed, lambda: None):
+            if self._killer is not None:
+                self._killer.commit()
+            step()
+
+
+def passes(db: Database, folder: pathlib.Path, killer: Killer | None = None) -> None:
     local = hints.LocalHints()
     again = Holder("controller")  # what a controller has again after its restart
-    provisioner = Provisioner(db, local, [Volumes(db)], Sealer(bytes(range(32))), holder=again)
+    kinds = [Volumes(db), Things(folder, killer)]
+    provisioner = Provisioner(db, local, kinds, Sealer(bytes(range(32))), holder=again)
     Scheduler(db, local).run_once()
     provisioner.make_once()
     provisioner.take_back_once()
 
 
-def killed_at(url: str, point: int) -> bool:
+def killed_at(url: str, folder: pathlib.Path, point: int) -> bool:
     """Whether a process that does the passes was killed at this point; false when it came to their end."""
     child = os.fork()
     if child == 0:
         try:
-            passes(Database(url, observer=Killer(point), durable=False))
+            killer = Killer(point)
+            passes(Database(url, observer=killer, durable=False), folder, killer)
         finally:
             os._exit(0)
     _, ended = os.waitpid(child, 0)
@@ -75,8 +105,9 @@ def make(rows: Rows, name: str) -> pods.Pod:
 
 def test_killed_at_every_point_the_next_pass_makes_it_good(url: str, rows: Rows, tmp_path: pathlib.Path) -> None:
     host_id = rows.host(cpus=64, memory_mib=64 * 1024)
+    (tmp_path / "things").mkdir()
     leaving = make(rows, "leaving-0")
-    passes(rows.db)
+    passes(rows.db, tmp_path / "things")
     points = 0
     for point in range(1, _MOST_POINTS):
         rows.delete(leaving)
@@ -84,9 +115,10 @@ def test_killed_at_every_point_the_next_pass_makes_it_good(url: str, rows: Rows,
         coming = make(rows, f"coming-{point}")
         rows.db.close()  # a connection must not live on in a child
 
-        killed = killed_at(url, point)
+        killed = killed_at(url, tmp_path / "things", point)
 
-        passes(rows.db)
+        passes(rows.db, tmp_path / "things")
+        assert [one.name for one in (tmp_path / "things").iterdir()] == [coming.uuid]
         assert not rows.exists(leaving)
         assert rows.again(coming).host_id == host_id
         with rows.db.read() as tx:
