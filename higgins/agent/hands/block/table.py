@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -44,6 +45,13 @@ def scratch(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.name not in mounts(path.parent):
         _run("mount", "-t", "tmpfs", "-o", "size=4m,mode=700,nodev,nosuid", "higgins-volumes", str(path))
+
+
+def no_scratch(path: Path) -> None:
+    """End what ``scratch`` made, unless something is still mounted in it; nothing happens when it is not there."""
+    with contextlib.suppress(_Failed):
+        if path.name in mounts(path.parent):
+            _run("umount", str(path))
 
 
 def make(device: str, filesystem: str, *, over: bool) -> None:

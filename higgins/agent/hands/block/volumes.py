@@ -50,7 +50,7 @@ class BlockVolumes:
         self._root, self._notes, self._brick = root, notes, brick
         self._hostname, self._address = hostname, address
         self._connector: str | None = None
-        self._asking, self._lock = threading.Lock(), threading.Lock()
+        self._asking, self._noting, self._lock = threading.Lock(), threading.Lock(), threading.Lock()
         self._one_by_one: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
         self._holders: dict[str, set[str]] = {}
         for marker in self._held.glob("*/*"):
@@ -164,23 +164,28 @@ class BlockVolumes:
         _strike(self._notes / volume)
 
     def _hold(self, pod: str, volume: str) -> None:
-        table.scratch(self._root)
-        marker = self._held / volume / pod
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-        with self._lock:
-            self._holders.setdefault(volume, set()).add(pod)
+        with self._noting:
+            table.scratch(self._root)
+            marker = self._held / volume / pod
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            with self._lock:
+                self._holders.setdefault(volume, set()).add(pod)
 
     def _let_go(self, pod: str, volume: str) -> None:
-        marker = self._held / volume / pod
-        marker.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # others hold it, or there was none
-            marker.parent.rmdir()
-        with self._lock:
-            holders = self._holders.get(volume, set())
-            holders.discard(pod)
-            if not holders:
-                self._holders.pop(volume, None)
+        with self._noting:
+            marker = self._held / volume / pod
+            marker.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others hold it, or there was none
+                marker.parent.rmdir()
+            with self._lock:
+                holders = self._holders.get(volume, set())
+                holders.discard(pod)
+                if not holders:
+                    self._holders.pop(volume, None)
+                last = not self._holders
+            if last:
+                table.no_scratch(self._root)
 
     @contextlib.contextmanager
     def _alone(self, volume: str) -> Iterator[None]:
