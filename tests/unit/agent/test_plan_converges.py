@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from higgins.agent.plan import Have, Step, plan, waiting
 from higgins.core import model
-from higgins.core.model import ContainerFacts, ContainerSpec, Mount, PodSpec, RestartPolicy, VolumeGrant
+from higgins.core.model import ContainerFacts, ContainerSpec, Mount, Plug, PodSpec, RestartPolicy, VolumeGrant
 from higgins.core.phase import Desired, EngineState, PullPolicy, Wish
 
 C, R, P, S, D = (
@@ -21,6 +21,8 @@ C, R, P, S, D = (
     EngineState.DEAD,
 )
 VOLUMES = (VolumeGrant(uuid="v1", name="own", auto_remove=True), VolumeGrant(uuid="v2", name="lent"))
+PLUGS = tuple(Plug(port=port, network=port, mac="fa:16:3e:00:00:01", mtu=1442) for port in ("p1", "p2"))
+PORTS = ("p1", "p2", "old")
 MOUNTS = (
     Mount(destination="/a", volume="v1"),
     Mount(destination="/b", volume="v2"),
@@ -53,7 +55,7 @@ def specs(*names):
 
 
 wants = st.builds(
-    lambda containers, init, auto_remove, auto_heal, desired, run, build: model.Assignment(
+    lambda containers, init, auto_remove, auto_heal, desired, run, build, plugs: model.Assignment(
         uuid="pod",
         project_id="p",
         name="n",
@@ -64,7 +66,14 @@ wants = st.builds(
         run=run,
         build=build,
         volumes=VOLUMES,
-        spec=PodSpec(containers=containers, init_containers=init, auto_remove=auto_remove, auto_heal=auto_heal),
+        plugs=tuple(plugs or ()),
+        spec=PodSpec(
+            containers=containers,
+            init_containers=init,
+            auto_remove=auto_remove,
+            auto_heal=auto_heal,
+            network_driver="bridge" if plugs is None else "neutron",
+        ),
     ),
     specs("c1", "c2", "c3"),
     specs("i1", "i2"),
@@ -73,6 +82,7 @@ wants = st.builds(
     st.sampled_from(Desired),
     st.integers(0, 3),
     st.integers(1, 2),
+    st.none() | st.lists(st.sampled_from(PLUGS), unique=True),
 )
 
 
@@ -81,6 +91,8 @@ def cases(draw):
     want = draw(wants)
     names = [each.uuid for each in want.spec.init_containers + want.spec.containers]
     containers, runs, builds = {}, {}, {}
+    on_ports = want.spec.network_driver == "neutron"
+    joins = on_ports and draw(st.booleans())  # the engine joins a namespace of ours, or makes its own and takes ports
     for name in [*names, "stranger"]:
         state = draw(st.sampled_from([None, C, R, P, S, D]))
         run = draw(st.integers(0, 3))
@@ -96,6 +108,7 @@ def cases(draw):
                 exit_code=draw(st.sampled_from([0, 1])) if state is S else None,
                 memory_mib=draw(st.sampled_from([None, 64])),
                 keeps_limits=keeps_limits(name),
+                ports=None if joins or not on_ports else draw(ports_of(name)),
             )
             builds[name] = build
         elif draw(st.booleans()):
@@ -108,8 +121,16 @@ def cases(draw):
         volumes=draw(st.frozensets(st.sampled_from(["own", "lent"]))),
         files=draw(st.frozensets(st.sampled_from(names))),
         absent=draw(st.frozensets(st.sampled_from([f"image-{name}" for name in names]))),
+        namespace=draw(st.booleans()) if joins else None,
+        plugs=draw(st.dictionaries(st.sampled_from(PORTS), st.booleans())) if on_ports else {},
     )
     return want, have
+
+
+def ports_of(name):
+    """Containers after the first share what the first is on."""
+    shares = name in ("c2", "c3", "stranger")
+    return st.just(()) if shares else st.lists(st.sampled_from(PORTS), unique=True).map(tuple)
 
 
 def keeps_limits(name: str) -> bool:
@@ -126,7 +147,53 @@ def created(name: str, have: Have, want: model.Assignment) -> ContainerFacts:
         assert {"v1": "own", "v2": "lent"}.get(mount.volume, "own") in have.volumes or mount.kind == "file"
         assert name in have.files or mount.kind == "volume"
     limits = {"memory_mib": made.memory_mib, "keeps_limits": keeps_limits(name)}
-    return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, **limits)
+    ports = None
+    if want.spec.network_driver == "neutron":
+        networks_are_there(have, want)
+        if have.namespace is None:
+            ports = () if name in ("c2", "c3") else tuple(plug.port for plug in want.plugs)
+    return ContainerFacts(uuid=name, pod="pod", state=C, build=want.build, ports=ports, **limits)
+
+
+def networks_are_there(have: Have, want: model.Assignment) -> None:
+    """Nothing begins where its network is not; but for a pod that runs on in a namespace whose name somebody took away."""
+    if want.spec.network_driver == "neutron" and not (have.namespace is False and any_alive(have, want)):
+        assert have.namespace is not False
+        assert all(have.plugs.get(plug.port) for plug in want.plugs)
+
+
+def any_alive(have: Have, want: model.Assignment) -> bool:
+    return any(have.state(each.uuid) in (R, P) for each in want.spec.init_containers + want.spec.containers)
+
+
+def apply_network(step: Step, have: Have, want: model.Assignment) -> Have | None:
+    """The host's part of networks; what is in use is not taken away."""
+    new, wanted = dataclasses.replace, {plug.port for plug in want.plugs}
+    found = have.containers.get(step.target)
+    used = {port for each in have.containers.values() if each.state is not D for port in each.ports or ()}
+    match step.verb:
+        case "make_network":
+            assert have.namespace is False
+            assert not any_alive(have, want)
+            # Links went with the last namespace.
+            return new(have, namespace=True, plugs={port: False for port in have.plugs if port in wanted})
+        case "plug":
+            assert step.target in wanted
+            assert have.namespace is not False
+            return new(have, plugs={**have.plugs, step.target: True})
+        case "unplug":
+            assert want.desired is Desired.DELETED or step.target not in wanted or want.spec.auto_remove
+            assert step.target not in used
+            return new(have, plugs={port: whole for port, whole in have.plugs.items() if port != step.target})
+        case "remove_network":
+            assert not have.containers
+            return new(have, namespace=False)
+        case "connect" | "disconnect":
+            kept = wanted & set(found.ports) if step.verb == "disconnect" else wanted | set(found.ports)
+            assert all(have.plugs.get(port) for port in wanted)
+            facts = new(found, ports=tuple(sorted(kept)))
+            return new(have, containers={**have.containers, step.target: facts})
+    return None
 
 
 def resized(found: ContainerFacts, want: model.Assignment) -> ContainerFacts:
@@ -142,6 +209,9 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
     """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
     new = dataclasses.replace
     found = have.containers.get(step.target)
+
+    if changed := apply_network(step, have, want):
+        return changed
 
     def put(facts, run=None):
         runs = have.runs if run is None else {**have.runs, step.target: run}
@@ -167,6 +237,7 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
             return put(created(step.target, have, want))
         case "start":
             assert found.state in (C, S)
+            networks_are_there(have, want)
             if step.target.startswith("c"):
                 assert all(have.state(each.uuid) in (S, D) for each in want.spec.init_containers)
             return put(new(found, state=R, exit_code=None), max(want.run, have.runs.get(step.target, 0)))
@@ -199,7 +270,8 @@ def init_containers_end(have: Have, want: model.Assignment) -> Have:
 
 
 def meets(want: model.Assignment, have: Have) -> bool:
-    nothing = not have.containers and not have.files and "own" not in have.volumes
+    nothing = not have.containers and not have.files and "own" not in have.volumes and not have.plugs
+    nothing = nothing and not have.namespace
     if want.desired is Desired.DELETED:
         return nothing
     if want.spec.auto_remove and nothing:
@@ -218,6 +290,8 @@ def meets(want: model.Assignment, have: Have) -> bool:
     }[want.desired]
     if set(have.containers) != {each.uuid for each in want.spec.init_containers + want.spec.containers}:
         return False
+    if not networks_met(want, have):
+        return False
     alive = want.desired in (Desired.RUNNING, Desired.PAUSED)
     for each in want.spec.containers:
         facts = have.containers[each.uuid]
@@ -230,6 +304,17 @@ def meets(want: model.Assignment, have: Have) -> bool:
         if in_force and each.memory_mib is not None and facts.memory_mib != each.memory_mib:
             return False
     return all(have.state(each.uuid) is not R for each in want.spec.init_containers) or want.desired is Desired.CREATED
+
+
+def networks_met(want: model.Assignment, have: Have) -> bool:
+    if want.spec.network_driver != "neutron":
+        return not have.plugs
+    wanted = {plug.port for plug in want.plugs}
+    if have.namespace is False:
+        return any_alive(have, want) and set(have.plugs) <= wanted
+    first = have.containers[want.spec.containers[0].uuid]
+    connected = first.ports is None or first.state is D or set(first.ports) == wanted
+    return connected and have.plugs == dict.fromkeys(wanted, True)
 
 
 @settings(max_examples=150, deadline=None)
