@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from higgins.store.dialect import one_at_a_time
 from higgins.store.session import Database
 from higgins.store.tables import metadata
 
@@ -17,9 +18,9 @@ _FOLDER = pathlib.Path(__file__).parent / "migrations"
 
 def upgrade(url: str) -> None:
     """Bring the database to ``head``; nothing happens when it is there. Two at once: the second waits and finds it done."""
-    db = Database(url)
+    db = Database(url, patient=True)
     try:
-        with db.write() as tx:
+        with db.write() as tx, one_at_a_time(tx.connection, "higgins db upgrade"):
             config = _config()
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from higgins.core import errors
+from higgins.store import dialect
 
 T = TypeVar("T")
 Row = sa.Row[*tuple[Any, ...]]
@@ -143,7 +144,8 @@ class Database:
 
     ``url`` is SQLAlchemy's (``sqlite:////path/to/file``). A SQLite file is opened in WAL mode; ``durable`` makes each commit
     wait for the disk, so that what was accepted outlives a power cut. ``one_machine`` says that all who act on what they read here end with
-    this machine: then transactions that may be repeated need not wait, see ``write``.
+    this machine: then transactions that may be repeated need not wait, see ``write``. ``busy_timeout_s`` is how long another writer's lock is
+    waited for; ``patient`` waits for the answer to a statement as long as it takes.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Database:
         one_machine: bool = False,
         busy_timeout_s: float = 10.0,
         connections: int = 16,
+        patient: bool = False,
     ) -> None:
         self._clock = clock
         self._observer = observer
@@ -166,10 +169,10 @@ class Database:
             "max_overflow": connections,
             "pool_timeout": busy_timeout_s,
         }
-        self._sqlite = sa.make_url(url).get_backend_name() == "sqlite"
-        if self._sqlite:
-            options["connect_args"] = {"timeout": busy_timeout_s, "check_same_thread": False}
-        else:
+        backend = sa.make_url(url).get_backend_name()
+        options["connect_args"] = dialect.connection_options(backend, busy_timeout_s, patient=patient)
+        self._sqlite = backend == "sqlite"
+        if not self._sqlite:
             options |= {"pool_pre_ping": True, "pool_recycle": 280, "isolation_level": "READ COMMITTED"}
         self.engine = sa.create_engine(url, echo=echo, hide_parameters=True, **options)
         # SQLite lets one writer in at a time and makes the others poll; threads of one process wait in line instead.

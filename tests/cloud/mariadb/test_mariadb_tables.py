@@ -1,0 +1,75 @@
+"""Tables and locks of a real MariaDB: what migrations make there, and what two writers of one row meet."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+
+import pytest
+import sqlalchemy as sa
+from store_rows import Rows
+
+from higgins.store import migrate
+from higgins.store.session import Busy, Database
+from higgins.store.tables import hosts
+
+
+def test_migrations_make_exactly_the_tables(url: str) -> None:
+    assert migrate.current(url) == migrate.head()
+    assert migrate.differences(url) == []
+
+
+def test_upgrades_side_by_side_wait_for_each_other(url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        name = f"{connection.engine.url.database}_b"
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    other = engine.url.set(database=name).render_as_string(hide_password=False)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            list(pool.map(migrate.upgrade, [other] * 3))
+        assert migrate.current(other) == migrate.head()
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
+        engine.dispose()
+
+
+def test_who_waits_too_long_for_another_writer_is_told_that_it_is_busy(url: str, rows: Rows) -> None:
+    rows.host("host1")
+    holder, hurried = Database(url), Database(url, busy_timeout_s=1)
+    change = hosts.update().values(disabled_reason="mine")
+    with holder.write() as tx:
+        tx.change(change)
+        with pytest.raises(Busy), hurried.write() as other:
+            other.change(change)
+    with hurried.write() as other:
+        assert other.change(change) == 1
+    for db in (holder, hurried):
+        db.close()
+
+
+def test_of_two_in_a_deadlock_one_is_busy_and_goes_through_when_run_anew(url: str, rows: Rows) -> None:
+    ids = [rows.host("host1"), rows.host("host2")]
+    db, both = Database(url), threading.Barrier(2, timeout=20)
+    runs = []
+
+    def cross(first: int, second: int) -> None:
+        met = []
+
+        def work(tx) -> None:
+            runs.append(first)
+            tx.change(hosts.update().where(hosts.c.id == first).values(version=hosts.c.version + 1))
+            if not met:  # only the first time: the second one has the row for itself
+                met.append(both.wait())
+            tx.change(hosts.update().where(hosts.c.id == second).values(version=hosts.c.version + 1))
+
+        db.retrying(work)
+
+    before = [rows.host_row(name).version for name in ("host1", "host2")]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(cross, *ids), pool.submit(cross, *reversed(ids))]:
+            done.result(60)
+    assert [rows.host_row(name).version for name in ("host1", "host2")] == [number + 2 for number in before]
+    assert len(runs) == 3
+    db.close()
