@@ -88,6 +88,11 @@ def open_audits(services: Services | None, database: Database) -> list[Audit]:
 
         look = functools.partial(neutron.strays, neutron=services.neutron, db=database)
         audits.append(Audit("Neutron", neutron.KINDS, look))
+    if services.placement is not None:
+        from higgins.provision.audits import placement
+
+        of_claims = functools.partial(placement.strays, placement=services.placement, db=database)
+        audits.append(Audit("Placement", placement.KINDS, of_claims))
     return audits
 
 
