@@ -35,8 +35,8 @@ from higgins.core.caller import Scope
 from higgins.core.phase import Phase
 from higgins.engine.load import open_engine
 from higgins.policy.enforce import Policy
-from higgins.provision.kinds import Volumes
 from higgins.provision.loop import Provisioner
+from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods
 from higgins.store.agents.desk import Desk

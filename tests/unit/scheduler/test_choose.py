@@ -124,3 +124,18 @@ def test_what_is_chosen_always_has_room_and_what_is_refused_never_would(
         else:
             assert chosen.host_id in able
             options[chosen.host_id] = chosen.with_claim(ask)
+
+
+def test_who_keeps_count_of_room_elsewhere_may_refuse_a_host() -> None:
+    full = dataclasses.replace(HOST, refused="without enough memory at Placement")
+    answer = choose(Ask(), [full])
+    assert isinstance(answer, Refused)
+    assert answer == Refused(f"{NO_HOST} Of 1 host: 1 without enough memory at Placement.", may_come_up=False)
+    other = dataclasses.replace(HOST, host_id=2)
+    assert choose(Ask(), [full, other]) == other
+
+
+def test_a_host_that_is_soon_offered_is_waited_for_if_it_would_suit() -> None:
+    coming = dataclasses.replace(HOST, refused="that Placement does not know yet", awaited=True)
+    answers = [choose(Ask(availability_zone=zone), [coming]) for zone in ("nova", "west")]
+    assert [isinstance(answer, Refused) and answer.may_come_up for answer in answers] == [True, False]
