@@ -90,6 +90,38 @@ def volume(cloud: Any, name: str, undo: contextlib.ExitStack) -> Any:
     return made
 
 
+def container(cloud: Any, admin: Any, name: str, undo: contextlib.ExitStack) -> None:
+    """A container on each host, found by the catalogue; it has an address of the network private, and is gone afterwards."""
+    private = cloud.network.find_network("private").id
+    version = {"OpenStack-API-Version": "container 1.40"}
+
+    def ask(method: str, path: str, **words: Any) -> Any:
+        endpoint = {"service_type": "container", "interface": "public"}
+        return admin.session.request(path, method, endpoint_filter=endpoint, headers=version, raise_exc=False, **words)
+
+    for host in [one["hostname"] for one in ask("GET", "/hosts").json()["hosts"]]:
+        since = time.monotonic()
+        wanted = {
+            "name": name,
+            "image": "busybox",
+            "command": ["sleep", "100"],
+            "host": host,
+            "nets": [{"network": private}],
+        }
+        made = ask("POST", "/containers?run=true", json=wanted)
+        if made.status_code != 202:
+            sys.exit(f"no container was made: {made.text}")
+        path = f"/containers/{made.json()['uuid']}"
+        undo.callback(wait_for, "the container to be gone", lambda path=path: ask("GET", path).status_code == 404)
+        undo.callback(ask, "DELETE", f"{path}?force=true")
+        wait_for("the container to run", lambda path=path: ask("GET", path).json()["status"] in ("Running", "Error"))
+        shown = ask("GET", path).json()
+        if shown["status"] != "Running":
+            sys.exit(f"the container on {host} does not run: {shown['status_reason']}")
+        address = shown["addresses"][private][0]["addr"]
+        step(f"container on {host} with the address {address}", since)
+
+
 def catalogue(cloud: Any) -> None:
     """What the user's token shows: each service has an address."""
     since = time.monotonic()
@@ -117,6 +149,7 @@ def main() -> None:
         made = volume(cloud, name, undo)
         traffic.device(admin, made, host, undo, step)
         traffic.packets(cloud, admin, host, name, undo, step)
+        container(cloud, admin, name, undo)
         since = time.monotonic()
     step("all removed", since)
     left = [

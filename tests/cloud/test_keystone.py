@@ -115,7 +115,10 @@ def test_an_expired_token_is_refused(cloud: Cloud, people: People) -> None:
     member = people.connection("member")
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=4)
     credential = member.identity.create_application_credential(
-        member.current_user_id, f"soon-{uuid.uuid4().hex[:6]}", expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%f")
+        member.current_user_id,
+        f"soon-{uuid.uuid4().hex[:6]}",
+        roles=[{"name": "member"}],
+        expires_at=soon.strftime("%Y-%m-%dT%H:%M:%S.%f"),
     )
     token = _token_of(credential)
     assert Api(token)("GET", "/containers").status == 200
@@ -127,7 +130,7 @@ def test_access_rules_of_an_application_credential_hold_for_each_request(people:
     member = people.connection("member")
     rule = {"service": "container", "method": "GET", "path": "/v1/containers"}
     credential = member.identity.create_application_credential(
-        member.current_user_id, f"rules-{uuid.uuid4().hex[:6]}", access_rules=[rule]
+        member.current_user_id, f"rules-{uuid.uuid4().hex[:6]}", access_rules=[rule], roles=[{"name": "member"}]
     )
     api = Api(_token_of(credential))
     assert [api("GET", "/containers").status for _ in range(2)] == [200, 200]
