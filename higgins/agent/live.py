@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 import urllib.parse
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,6 +30,7 @@ from higgins.agent.chores.orphans import Leftovers, Orphans
 from higgins.agent.hands.file import Files
 from higgins.agent.observe import Observer
 from higgins.core import errors, model
+from higgins.core.names import LOCAL_IMAGES
 from higgins.engine import api
 from higgins.wire import contract
 from higgins.wire.client import fault_of
@@ -58,10 +60,17 @@ class Answers:
     """
 
     def __init__(
-        self, engine: api.Engine, observer: Observer, orphans: Orphans, files: Files, look: Callable[[str], None]
+        self,
+        engine: api.Engine,
+        observer: Observer,
+        orphans: Orphans,
+        files: Files,
+        look: Callable[[str], None],
+        *,
+        holding: Callable[[str], AbstractContextManager[None]] = lambda name: contextlib.nullcontext(),
     ) -> None:
         self._engine, self._observer, self._orphans, self._files = engine, observer, orphans, files
-        self._look = look
+        self._look, self._holding = look, holding
         self._lock = threading.Lock()
         self._samples: dict[str, tuple[float, float]] = {}
         self.questions: dict[str, Callable[[str, bytes], object]] = {
@@ -86,6 +95,20 @@ class Answers:
     def put_archive(self, container: str, path: str, tar: IO[bytes]) -> None:
         """Unpack a tar into a directory."""
         self._can(api.CanCopy, "copy files").put_archive(container, path, tar)
+
+    @contextlib.contextmanager
+    def commit_archive(self, container: str) -> Iterator[tuple[None, Iterator[bytes]]]:
+        """An archive of an image that is made of a container for this; its name here is ours, so that it replaces nobody's."""
+        commit = self._can(api.CanCommit, "make images of containers").commit
+        save = self._can(api.CanSaveImages, "give images out").save_image
+        name, tag = f"{LOCAL_IMAGES}/commit", str(uuid.uuid4())
+        with self._holding(f"{name}:{tag}"):
+            try:
+                commit(container, name, tag)
+                with save(f"{name}:{tag}") as chunks:
+                    yield None, chunks
+            finally:
+                self._engine.remove_image(f"{name}:{tag}")
 
     def audit(self) -> contract.AuditAnswer:
         """All that is ours on this host, asked of the engine now."""
@@ -241,6 +264,9 @@ class LiveServer:
             case ["POST", "live", "v1", "pods", pod, "containers", container, "get_archive"]:
                 self._answers.check(pod, container)
                 return _Archive(self._answers.get_archive(container, _path_of(query)), start_response)
+            case ["POST", "live", "v1", "pods", pod, "containers", container, "commit_archive"]:
+                self._answers.check(pod, container)
+                return _Archive(self._answers.commit_archive(container), start_response)
             case ["POST", "live", "v1", "pods", pod, "containers", container, "put_archive"]:
                 self._answers.check(pod, container)
                 tar = _Whole(environ["wsgi.input"])
@@ -264,21 +290,18 @@ class _Archive:
 
     def __init__(
         self,
-        archive: AbstractContextManager[tuple[api.PathStat, Iterator[bytes]]],
+        archive: AbstractContextManager[tuple[api.PathStat | None, Iterator[bytes]]],
         start_response: Callable[..., Any],
     ) -> None:
         self._archive = archive
         stat, self._chunks = archive.__enter__()
-        told = contract.PathStatAnswer(
-            name=stat.name, size=stat.size, mode=stat.mode, mtime=stat.mtime, link_target=stat.link_target
-        )
-        start_response(
-            "200 OK",
-            [
-                ("Content-Type", "application/x-tar"),
-                ("X-Higgins-Path-Stat", _in_ascii(msgspec.json.encode(told))),
-            ],
-        )
+        headers = [("Content-Type", "application/x-tar")]
+        if stat is not None:
+            told = contract.PathStatAnswer(
+                name=stat.name, size=stat.size, mode=stat.mode, mtime=stat.mtime, link_target=stat.link_target
+            )
+            headers.append(("X-Higgins-Path-Stat", _in_ascii(msgspec.json.encode(told))))
+        start_response("200 OK", headers)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -350,4 +373,5 @@ def _audit(
         volumes=volumes,
         leftover_files=leftovers.files,
         leftover_networks=leftovers.networks,
+        leftover_volumes=leftovers.volumes,
     )

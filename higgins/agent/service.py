@@ -118,7 +118,8 @@ class Agent:
         )
         self._make_chores(files, pulls)
         self._inventory = Inventory(engine, hostname, network_host, blocks.connector if blocks else lambda: "")
-        answers = live.Answers(engine, self._observer, self._orphans, files, self._queue.add)
+        look, holding = self._queue.add, self._fetcher.holding
+        answers = live.Answers(engine, self._observer, self._orphans, files, look, holding=holding)
         self._live = live.LiveServer(answers, live_address, live_token, tls)
         self._make_signals()
 
@@ -131,6 +132,7 @@ class Agent:
             self._loop.knows,
             grace_s=self._timings.orphan_grace_s,
             network=self._network,
+            blocks=self._blocks,
         )
         self._eviction = Eviction(
             self._engine, self._loop.wants, self._fetcher.held, unused_s=self._timings.image_unused_s

@@ -79,7 +79,7 @@ class Glance:
     def list(self, *, token: str | None = None, **filters: str) -> Sequence[Image]:
         """The images that fit Glance's own filters (``name``, ``status``, any property), up to 2000."""
         found: list[Image] = []
-        path, query = "/v2/images", {"limit": str(PAGE), **filters}
+        path, query = "/v2/images", {"limit": str(PAGE)} | {word: _filter(value) for word, value in filters.items()}
         while len(found) < MOST_LISTED:
             answer = self._service.call("GET", path, query=query, token=token)
             found += [_image(one) for one in answer["images"]]
@@ -152,6 +152,11 @@ class _Once:
         if data is None:
             raise errors.Unavailable("Glance asked for the image's data a second time. Try again.")
         yield from data
+
+
+def _filter(value: str) -> str:
+    """A filter's value, which Glance would else take for an operator and its operand where there is a colon in it."""
+    return f'in:"{value}"' if ":" in value and '"' not in value else value
 
 
 def _image(found: Mapping[str, Any]) -> Image:

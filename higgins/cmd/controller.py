@@ -15,9 +15,11 @@ from higgins.cmd import clouds, logs, parts
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
+from higgins.control.container import commit
 from higgins.core import errors
 from higgins.provision.housekeeping import Housekeeper
 from higgins.provision.loop import Provisioner
+from higgins.provision.undo import Undo
 from higgins.scheduler.inventories import Publisher, Reserved
 from higgins.scheduler.loop import Scheduler
 from higgins.scheduler.placement import PlacementClaims
@@ -95,7 +97,7 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             local,
             history_days=conf.housekeeping.history_days,
             idempotency_hours=conf.housekeeping.idempotency_hours,
-            question_s=max(_QUESTION_S, 2.0 * conf.api.live_timeout_s),
+            question_s=max(_question_s(services), 2.0 * conf.api.live_timeout_s),
             down_after_s=chosen.host_down_after_s,
         ),
         Server(
@@ -106,7 +108,25 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             images=None if services is None else services.glance,
         ),
         hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
+        *_of_commits(services, database, local),
+        *([Undo(database, local, sealer)] if services is not None and services.neutron is not None else []),
     ]
+
+
+def _question_s(services: Services | None) -> float:
+    """How long an answer is waited for: a commit to Glance goes on while its caller goes his way."""
+    return _QUESTION_S if services is None or services.glance is None else _QUESTION_S + commit.LONGEST_S
+
+
+def _of_commits(services: Services | None, database: Database, local: hints.LocalHints) -> list[Part]:
+    """What takes away what commits to Glance leave when their process ends."""
+    if services is None or services.glance is None:
+        return []
+    from higgins.provision.images import HalfImages
+
+    with database.read() as tx:
+        installed = installation.uuid(tx)
+    return [HalfImages(services.glance, installed, local, older_than_s=_QUESTION_S + commit.LONGEST_S)]
 
 
 def _scheduling(

@@ -92,6 +92,12 @@ class AgentQuestions:
         """Send a tar to be unpacked."""
         self.client(address, token).put_archive(pod, container, path, tar, timeout_s=timeout_s)
 
+    def commit_archive(
+        self, address: str, token: str, *, pod: str, container: str, timeout_s: float
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """An archive of an image made of the container, in chunks."""
+        return self.client(address, token).commit_archive(pod, container, timeout_s=timeout_s)
+
     def client(self, address: str, token: str) -> LiveClient:
         """The client of one agent; an agent that started anew has a new token and so a new client."""
         known = self._clients.get((address, token))

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
+from higgins.control.container import shape
+from higgins.control.container.commit import Commits
 from higgins.control.container.wishes import check
 from higgins.control.means import Means
-from higgins.core import reference
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, HigginsError, Invalid, Unavailable
 from higgins.core.phase import Wish
@@ -23,6 +24,10 @@ Answer = TypeVar("Answer")
 
 _GRACE_S = 10.0
 """How much longer than a command's own limit its answer is waited for: the agent has to kill it and say so."""
+
+
+_COMMIT_SILENCE_S = 600.0
+"""How long an engine may take before the first byte of a commit: it writes the whole image before."""
 
 
 class Ask(Protocol):
@@ -58,6 +63,12 @@ class Ask(Protocol):
         """Send a tar to be unpacked."""
         ...
 
+    def commit_archive(
+        self, address: str, token: str, *, pod: str, container: str, timeout_s: float
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """An archive of an image made of the container, in chunks; the image is gone, and the connection closed, on leaving."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
@@ -75,6 +86,7 @@ class Live:
     def __init__(self, means: Means, ask: Ask) -> None:
         self._means = means
         self._ask = ask
+        self._commits = Commits(means)
 
     def logs(
         self,
@@ -156,8 +168,13 @@ class Live:
         )
 
     def commit(self, caller: Caller, ident: str, *, repository: str, tag: str | None = None) -> contract.CommitAnswer:
-        """Keep its file system as ``repository:tag`` (latest) in the image store of its host."""
-        named = reference.parse(repository if tag is None else f"{repository}:{tag}")
+        """Keep its file system as ``repository:tag``: an image of Glance where there is one, and it comes while the caller goes his way.
+
+        Without Glance in the image store of the container's host, and with the tag ``latest`` unless another is named.
+        """
+        if "glance" in self._means.settings.image_drivers:
+            return self._commit_to_glance(caller, ident, repository, tag)
+        named = shape.parsed_name(repository if tag is None else f"{repository}:{tag}")
         if named.digest is not None:
             raise Invalid(
                 f"'{repository}' names a digest, which only an image that exists can have. Name a repository."
@@ -165,6 +182,17 @@ class Live:
         question = contract.CommitQuestion(repository=named.repo, tag=named.tag or "latest")
         place = self._reach(caller, ident, Action.COMMIT)
         return self._noted(caller, place, Wish.COMMIT, "commit", question, contract.CommitAnswer)
+
+    def _commit_to_glance(self, caller: Caller, ident: str, repository: str, tag: str | None) -> contract.CommitAnswer:
+        place = self._reach(caller, ident, Action.COMMIT)
+
+        def take() -> AbstractContextManager[Iterator[bytes]]:
+            return self._ask.commit_archive(
+                place.address, place.token, pod=place.pod.uuid, container=place.container, timeout_s=_COMMIT_SILENCE_S
+            )
+
+        image = self._commits.begin(caller, place.pod, repository=repository, tag=tag, take=take)
+        return contract.CommitAnswer(image_id=image, digest="", size_bytes=0)
 
     def signal(self, caller: Caller, ident: str, name: str) -> Pod:
         """Send its first process a signal (``SIGHUP``); what comes of it is seen when it happens."""

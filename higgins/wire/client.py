@@ -232,6 +232,13 @@ class LiveClient:
         with self._transport.stream("POST", asked, tar, timeout_s or self._timeout_s) as response:
             response.read()
 
+    @contextmanager
+    def commit_archive(self, pod: str, container: str, *, timeout_s: float | None = None) -> Iterator[Iterator[bytes]]:
+        """An archive of an image that is made of a container for this, in chunks, read as they are asked for."""
+        asked = _path(pod, container, "commit_archive")
+        with self._transport.stream("POST", asked, None, timeout_s or self._timeout_s) as response:
+            yield _chunks(response, self._transport.address)
+
     def audit(self) -> contract.AuditAnswer:
         """Everything of ours on the host."""
         return self._transport.ask("GET", "/live/v1/audit", None, contract.AuditAnswer, timeout_s=self._timeout_s)

@@ -193,7 +193,10 @@ class CommitQuestion:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CommitAnswer:
-    """The image made, in the host's own store."""
+    """The image made, in the host's own store.
+
+    ``POST .../commit_archive`` makes one for a while and streams it as the body, in the form of ``docker save``; it is gone afterwards.
+    """
 
     image_id: str
     digest: str
@@ -234,3 +237,4 @@ class AuditAnswer:
     volumes: tuple[str, ...] = ()
     leftover_files: tuple[str, ...] = ()
     leftover_networks: tuple[str, ...] = ()
+    leftover_volumes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ def find(means: Means, caller: Caller, image: str, driver: str | None) -> ImageG
     """
     if (driver or means.settings.image_drivers[0]) != GLANCE:
         return None
-    glance = port(means)
+    glance = port(means, caller)
     found = _named(glance, caller, image)
     _check(glance, caller, found, image)
     return ImageGrant(
@@ -33,8 +33,10 @@ def find(means: Means, caller: Caller, image: str, driver: str | None) -> ImageG
     )
 
 
-def port(means: Means) -> Glance:
-    """Glance; ``Invalid`` where this installation has none."""
+def port(means: Means, caller: Caller) -> Glance:
+    """Glance, to be asked with the caller's own token; ``Invalid`` where this installation, or the caller, has none."""
+    if caller.token is None:
+        raise Invalid("Images of Glance need a token of Keystone, so that it is known which of them you may see.")
     if means.services is None or means.services.glance is None:
         raise Invalid("This installation has no Glance. Use an image of a registry.")
     return means.services.glance
@@ -44,6 +46,8 @@ def _named(glance: Glance, caller: Caller, image: str) -> Image:
     """By uuid, by name, or, for a name and a tag with a colon between them, by both: so does a commit name what it makes."""
     if names.is_uuid(image):
         return glance.get(image, token=caller.token)
+    if '"' in image or len(image) > names.NAME_MAX:
+        raise ImageNotFound("Glance has no image of that name. Use the image's uuid instead.")
     found = glance.list(token=caller.token, name=image)
     name, colon, tag = image.rpartition(":")
     if not found and colon:
@@ -75,5 +79,5 @@ def _check(glance: Glance, caller: Caller, found: Image, image: str) -> None:
 def search(means: Means, caller: Caller, name: str, *, exact_match: bool) -> Sequence[Image]:
     """The images for containers that the caller may see and whose name is, or has in it, ``name``."""
     filters = {"name": name} if exact_match else {}
-    found = port(means).list(token=caller.token, container_format=DOCKER, **filters)
+    found = port(means, caller).list(token=caller.token, container_format=DOCKER, **filters)
     return [image for image in found if exact_match or name in image.name]
