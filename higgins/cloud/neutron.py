@@ -219,7 +219,7 @@ class Neutron:
 
     def delete_port(self, port_id: str) -> None:
         """Delete a port; nothing happens when it is not there."""
-        self._delete(f"/ports/{port_id}")
+        self._delete("ports", port_id)
 
     def security_groups(self, *, token: str | None = None, **filters: Any) -> list[SecurityGroup]:
         """The security groups that are so."""
@@ -238,7 +238,7 @@ class Neutron:
 
     def delete_security_group(self, group_id: str) -> None:
         """Delete a group; nothing happens when it is not there, ``Conflict`` while a port is in it."""
-        self._delete(f"/security-groups/{group_id}")
+        self._delete("security-groups", group_id)
 
     def rules(self, group_id: str) -> set[Rule]:
         """What a group lets in to single ports from anywhere."""
@@ -275,11 +275,13 @@ class Neutron:
         found: dict[str, Any] = self._service.call("GET", path, token=token)[name]
         return found
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, what: str, ident: str) -> None:
         try:
-            self._service.call("DELETE", path)
-        except errors.NotFound:
-            return
+            self._service.call("DELETE", f"/{what}/{ident}")
+        except errors.NotFound as error:
+            # A gateway on the way may answer so too, and then the thing would be forgotten and stay.
+            if self._list(what, {"id": ident, "fields": "id"}, None):
+                raise errors.Unavailable("Neutron contradicts itself. Try again later.") from error
 
     def _remembered(self, kept: dict[str, tuple[float, T]], key: str, ask: Callable[[], T]) -> T:
         with self._lock:

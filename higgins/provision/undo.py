@@ -1,13 +1,58 @@
-"""Finds which part of a living pod's newest wishes the outside refuses for good, so that this part fails and not the pod."""
+"""Finds which part of a living pod's newest wishes cannot be had, from Neutron or on its host, so that this part fails and not the pod."""
 
 from __future__ import annotations
 
+import logging
+
 from higgins.control.container import undo
 from higgins.provision.ports import PORT, applied
-from higgins.store.loops import ledger
+from higgins.store.loops import ledger, provisioning
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
-from higgins.store.session import Overtaken, Transaction
+from higgins.store.session import Database, Overtaken, Transaction
+from higgins.wire import hints
+from higgins.wire.pulse import Pulse
+
+LOG = logging.getLogger(__name__)
+
+
+class Undo:
+    """Takes networks that a host could not attach out of the wish again, on a thread of its own."""
+
+    def __init__(self, db: Database, own_hints: hints.Hints, sealer: Sealer, *, interval_s: float = 10.0) -> None:
+        self._db = db
+        self._hints = own_hints
+        self._sealer = sealer
+        self._pulse = Pulse("undo", self.run_once, own_hints, (), interval_s=interval_s)
+
+    def start(self) -> None:
+        """Begin."""
+        self._pulse.start()
+
+    def stop(self) -> None:
+        """End after the round that is going on."""
+        self._pulse.stop()
+
+    def run_once(self) -> None:
+        """One round."""
+        with self._db.read() as tx:
+            failed = provisioning.failed_attaches(tx)
+        for pod in failed:
+            with self._db.write() as tx:
+                networks = _not_plugged(tx, pod)
+                LOG.warning("Pod %s goes on without %s: %s", pod.uuid, ", ".join(networks), pod.reason)
+                _take_out(tx, pod, self._sealer, networks=networks, groups=set(), reason=pod.reason or "")
+        if failed:
+            self._hints.nudge(hints.PROVISION)
+
+
+def _not_plugged(tx: Transaction, pod: Pod) -> set[str]:
+    """The keys of those networks whose port the host does not report; the last one attached when it reports all, or none at all."""
+    reported = {one.port for one in pod.status.addresses} if pod.status is not None else set()
+    entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == PORT]
+    plugged = {one.key for one in entries if one.external_id in reported}
+    missing = {wish.key for wish in pod.spec.networks if wish.key not in plugged}
+    return missing if missing and plugged else {wish.key for wish in pod.spec.networks[-1:]}
 
 
 def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:
@@ -24,8 +69,12 @@ def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:
     groups = {one for one in pod.spec.security_groups if any(one not in there for there in done)}
     if not networks and not groups:
         return False
+    _take_out(tx, pod, sealer, networks=networks, groups=groups, reason=reason)
+    return True
+
+
+def _take_out(tx: Transaction, pod: Pod, sealer: Sealer, *, networks: set[str], groups: set[str], reason: str) -> None:
     try:
         undo.take_out(tx, pod, sealer, networks=networks, groups=groups, reason=reason)
     except Overtaken:
-        return True  # a newer wish is judged by the next pass
-    return True
+        LOG.info("Pod %s has a newer wish, which the next pass judges", pod.uuid)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from higgins.core.phase import Desired, Phase
+from higgins.core.phase import Desired, Phase, Wish
 from higgins.store import actions, claims, pods
 from higgins.store.loops import holds, removal
 from higgins.store.loops.holds import Holder
@@ -110,6 +110,13 @@ def failed(tx: Transaction, pod: Pod, reason: str) -> None:
     values = {"provision_generation": pod.generation, "provision_reason": reason}
     if tx.change(table.update().where(*this).values(**values)):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
+
+
+def failed_attaches(tx: Transaction, most: int = 50) -> builtins.list[Pod]:
+    """Pods whose newest wish is one more network, and whose host has failed with it."""
+    failed = (table.c.phase == Phase.FAILED.value, table.c.observed_generation >= table.c.generation)
+    wished = (table.c.wish == Wish.NETWORK_ATTACH.value, table.c.desired != Desired.DELETED.value)
+    return [pods.from_row(row) for row in tx.rows(pods.SELECT.where(*wished, *failed).limit(most))]
 
 
 def again(tx: Transaction, pod_uuid: str) -> None:
