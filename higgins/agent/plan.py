@@ -27,14 +27,15 @@ def plan(want: model.Assignment, have: Have) -> list[Step]:
         return lost
     make = {spec.uuid: _why_make(want, have, spec.uuid) for spec in members(want)}
     make = {uuid: why for uuid, why in make.items() if why}
-    steps = (
+    steps: list[Step] = [
         *plan_network.before(want, have),
         *_prepare(want, have, make),
         *_drop(want, have, make),
         *_create(make),
         *plan_network.changes(want, have, make),
         *_live(want, have, make),
-    )
+    ]
+    steps = plan_network.until_it_is_there(steps, want, have)
     return list(plan_volumes.before_use(steps, want, have))
 
 

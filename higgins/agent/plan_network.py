@@ -5,6 +5,7 @@ A namespace and every port are there before a container is created or started; p
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from higgins.agent.steps import ALIVE, Have, Step, members
@@ -17,8 +18,8 @@ def before(want: model.Assignment, have: Have) -> Iterator[Step]:
     if want.spec.network_driver != "neutron":
         return
     lost = have.namespace is False
-    if lost and any(have.state(spec.uuid) in ALIVE for spec in members(want)):
-        return  # whoever took its name away, those inside still have it; a new one is made once they have ended
+    if _runs_without_a_name(want, have):
+        return  # those inside still have the namespace; a new one is made once they have ended
     if lost:
         yield Step("make_network", want.uuid, "no network namespace")
     for plug in want.plugs:
@@ -26,6 +27,19 @@ def before(want: model.Assignment, have: Have) -> Iterator[Step]:
             yield Step("plug", plug.port, "not plugged yet")
         elif lost or not have.plugs[plug.port]:
             yield Step("plug", plug.port, "its link or its place on the bridge is not there any more")
+
+
+def until_it_is_there(steps: list[Step], want: model.Assignment, have: Have) -> list[Step]:
+    """A plan, up to what needs a namespace that can be made only once those in the old one have ended."""
+    if not _runs_without_a_name(want, have):
+        return steps
+    return list(itertools.takewhile(lambda step: step.verb not in ("create", "start"), steps)) or steps
+
+
+def _runs_without_a_name(want: model.Assignment, have: Have) -> bool:
+    """Whether somebody took away the name of a namespace in which a container runs."""
+    alive = any(have.state(spec.uuid) in ALIVE for spec in members(want))
+    return want.spec.network_driver == "neutron" and have.namespace is False and alive
 
 
 def changes(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterator[Step]:

@@ -94,7 +94,7 @@ class Agent:
         self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
         self._live_address, self._live_token, self._least_number = live_address, live_token, 0
         self._journal = journal or Journal(state_dir / "journal.sqlite")
-        files, self._network = Files(state_dir / "files"), network
+        files, self._network, self._blocks = Files(state_dir / "files"), network, blocks
         self._queue = WorkQueue()
         self._observer = Observer(engine, self._journal, files, boot=boot or boot_id(), network=network, blocks=blocks)
         self._fetcher = Fetcher(engine, wire, state_dir / "images", most_bytes=most_image_bytes)
