@@ -104,9 +104,9 @@ class Cinder:
         """One attachment with its connection."""
         return _attachment(self._own.call("GET", f"/attachments/{ident}")["attachment"])
 
-    def attachments(self, *, volume: str, server: str) -> list[Attachment]:
-        """What attaches a volume to a server (a container), without connections."""
-        query = {"all_tenants": "1", "volume_id": volume, "instance_id": server}
+    def attachments(self, *, server: str, volume: str | None = None) -> list[Attachment]:
+        """What attaches a volume, or any, to a server (a container), without connections."""
+        query = {"all_tenants": "1", "instance_id": server} | ({"volume_id": volume} if volume else {})
         return [_attachment(one) for one in self._own.call("GET", "/attachments", query=query)["attachments"]]
 
     def attach(self, volume: str, *, server: str, connector: Mapping[str, Any], mode: str, mark: str) -> Attachment:
@@ -124,12 +124,14 @@ class Cinder:
         """Say that the host has it: the volume is ``in-use`` from now on."""
         self._own.call("POST", f"/attachments/{attachment}/action", body={"os-complete": attachment})
 
-    def detach(self, attachment: str) -> None:
-        """End an attachment, also one whose host is gone; nothing happens when it is not there."""
+    def detach(self, attachment: str, *, server: str | None = None) -> None:
+        """End an attachment, also one whose host is gone; nothing happens when it is not there, of which ``server`` makes sure."""
         try:
             self._own.call("DELETE", f"/attachments/{attachment}")
-        except errors.NotFound:
-            return
+        except errors.NotFound as error:
+            # A gateway on the way may answer so too, and then the volume would be in use for ever.
+            if server is not None and any(one.id == attachment for one in self.attachments(server=server)):
+                raise errors.Unavailable(f"{TITLE} contradicts itself. Try again later.") from error
 
 
 def open_cinder(session: Session) -> Cinder:

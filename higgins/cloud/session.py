@@ -186,6 +186,9 @@ class Service:
                 )
         except Exception as error:
             raise translated(error, self._title) from error
+        if answer.status_code == 401 and token is None:
+            # Its session has logged in anew already: no wish is to blame, and what is wrong there may be mended.
+            raise errors.Unavailable(f"{self._title} refuses Higgins' own account. Try again later.")
         if answer.status_code >= 400:
             raise refused(answer.status_code, _words(answer), self._title)
         return answer

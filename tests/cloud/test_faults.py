@@ -1,0 +1,123 @@
+"""Each call that Higgins makes to a service of the cloud goes wrong in each way, and nothing is lost, stuck or left over.
+
+A bounded choice of faults is tried; HIGGINS_ALL_FAULTS=1 tries all. The table at the end of the run tells what came of each.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import queue
+
+import pytest
+
+from tests.cloud.faults import leftovers, matrix
+from tests.cloud.faults.board import Fault
+from tests.cloud.faults.life import Lane, Life
+from tests.cloud.faults.site import site_of
+
+LANES = 8
+LOGIN = "identity POST /v3/auth/tokens"
+ALL = bool(os.environ.get("HIGGINS_ALL_FAULTS"))
+pytestmark = pytest.mark.timeout(3600 if ALL else 900)
+
+
+@pytest.fixture(scope="module")
+def site(cloud):
+    with site_of(cloud) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def lanes(site):
+    """Users side by side, each with a token that the API knows already."""
+    found = [Lane(site) for _ in range(LANES)]
+    for lane in found:
+        assert site.request("GET", "/v1/containers", token=lane.token).status == 200
+    return found
+
+
+@pytest.fixture(scope="module")
+def calm(site, lanes):
+    """The call sites of one life in which nothing goes wrong: how often each was asked, and how often it was told whose request that is."""
+    board = site.board
+    at_start = dict(board.seen)
+    board.seen.clear()
+    board.mentioned.clear()
+    # A site for networks and images comes up only for those that the controller does not remember.
+    life = lanes[0].live(Life("all: /networks/ image GET", ""))
+    assert (life.outcome, life.told) == ("recovered", []), f"{life}\n{site.logs()}"
+    return {"start": at_start, "seen": dict(board.seen), "mine": dict(board.mentioned)}
+
+
+def lived(site, lanes, lives):
+    """All these lives, side by side, and what they left over."""
+    free = queue.SimpleQueue()
+    for lane in lanes:
+        free.put(lane)
+
+    def one(life):
+        lane = free.get()
+        try:
+            fault = Fault(site=life.site, answer=life.answer, lasts_s=life.lasts_s, nth=life.nth)
+            return lane.live(life, fault)
+        finally:
+            free.put(lane)
+
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as threads:
+        done = list(threads.map(one, lives))
+    things = leftovers.of(site)
+    for life in done:
+        life.left = leftovers.mentioned(things, life.words)
+    return done
+
+
+def judged(request, site, lives):
+    request.node.user_properties += [(matrix.PROPERTY, matrix.row(life)) for life in lives]
+    wrong = [str(life) for life in lives if life.wrong or not life.hits]
+    assert wrong == [], "\n".join([*wrong, site.logs()])
+    assert leftovers.project(leftovers.of(site)) == []
+
+
+def test_whatever_a_service_answers_nothing_is_stuck_or_left_over(request, site, lanes, calm):
+    sites = {one: count for one, count in calm["seen"].items() if calm["mine"].get(one) or told_by_token(one)}
+    assert len(sites) > 20
+    lives = list((matrix.every if ALL else matrix.some)(sites))
+    judged(request, site, lived(site, lanes, lives))
+
+
+def told_by_token(call_site):
+    return call_site.startswith("api:") and LOGIN not in call_site
+
+
+def test_calls_that_do_not_tell_for_whom_they_are(request, site, lanes, calm):
+    """One life at a time, so that whoever asks is meant."""
+    sites = {
+        one: 1 for one in calm["seen"] if not calm["mine"].get(one) and not told_by_token(one) and LOGIN not in one
+    }
+    lives = list((matrix.every if ALL else matrix.some)(sites))
+    for life in lives:
+        fault = Fault(site=life.site, answer=life.answer, lasts_s=life.lasts_s)
+        lanes[0].live(life, fault, alone=True)
+    things = leftovers.of(site)
+    for life in lives:
+        life.left = leftovers.mentioned(things, life.words)
+    judged(request, site, lives)
+
+
+def test_calls_that_are_made_when_the_service_starts(request, site, lanes, calm):
+    """It logs in, and tells Placement what its host has, whenever the services let it; containers wait for that."""
+    sites = {one: 1 for one in {**calm["start"], **calm["seen"]} if one in calm["start"] or LOGIN in one}
+    lives = list(matrix.every(sites) if ALL else matrix.few(sites))
+    for life in lives:
+        site.stop("controller", "api")
+        site.forget_host()
+        fault = Fault(site=life.site, answer=life.answer, lasts_s=life.lasts_s)
+        with site.board.armed(fault):
+            site.start("controller", "api")
+            lanes[0].live(life)
+        life.hits = fault.hits
+    things = leftovers.of(site)
+    for life in lives:
+        life.left = leftovers.mentioned(things, life.words)
+    judged(request, site, lives)
