@@ -1,0 +1,148 @@
+"""What the port to Neutron and the choice of networks do with answers, whoever gives them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from higgins.cloud.neutron import Neutron
+from higgins.control.network.neutron import NeutronNetworks
+from higgins.control.requests import NetworkRequest
+from higgins.core import errors
+from higgins.core.caller import Caller
+from higgins.policy.enforce import Policy
+
+NET, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+@dataclasses.dataclass
+class Answers:
+    """Answers from tables of JSON as Neutron has them, filtered by equality; DELETE gives 404."""
+
+    tables: dict[str, list[dict[str, Any]]]
+    asked: list[tuple[str, str, str | None]] = dataclasses.field(default_factory=list)
+
+    def call(self, method, path, *, body=None, query=None, headers=None, token=None):
+        self.asked.append((method, path, token))
+        table, _, ident = path.strip("/").partition("/")
+        name = table.replace("-", "_")
+        if method == "DELETE":
+            raise errors.NotFound("Neutron: not found.")
+        if ident:
+            return {name.removesuffix("s"): next(one for one in self.tables[name] if one["id"] == ident)}
+        wanted = {key: value for key, value in (query or {}).items() if key != "fields"}
+        rows = [one for one in self.tables.get(name, []) if all(one.get(key) == wanted[key] for key in wanted)]
+        return {name: rows}
+
+
+def network(ident: str, project: str = "project-1", **more: Any) -> dict[str, Any]:
+    return {"id": ident, "name": f"name of {ident}", "project_id": project, "mtu": 1442, "created_at": ident} | more
+
+
+def caller(*roles: str, token: str | None = "token") -> Caller:
+    return Caller(
+        user_id="u", project_id="project-1", roles=frozenset(roles or ("member",)), request_id="req-1", token=token
+    )
+
+
+def networks(*rows: dict[str, Any], **tables: list[dict[str, Any]]) -> tuple[NeutronNetworks, Answers]:
+    answers = Answers({"networks": list(rows)} | tables)
+    return NeutronNetworks(Neutron(answers), Policy()), answers
+
+
+def test_networks_are_known_for_a_minute() -> None:
+    now = [0.0]
+    answers = Answers({"networks": [network(NET)], "subnets": []})
+    neutron = Neutron(answers, clock=lambda: now[0])
+    assert not neutron.knows(NET)
+    assert neutron.layout(NET).network.mtu == 1442
+    now[0] = 59.0
+    neutron.layout(NET)
+    assert (neutron.knows(NET), len(answers.asked)) == (True, 2)
+    now[0] = 60.0
+    assert not neutron.knows(NET)
+    neutron.layout(NET)
+    neutron.forget(NET)
+    neutron.layout(NET)
+    assert len(answers.asked) == 6
+
+
+def test_a_delete_that_is_contradicted_is_no_delete() -> None:
+    neutron = Neutron(Answers({"ports": [{"id": "p", "network_id": NET, "mac_address": "m"}]}))
+    neutron.delete_port("q")
+    with pytest.raises(errors.Unavailable):
+        neutron.delete_port("p")
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        ([network("b"), network("a")], "a"),
+        ([network("a", "project-2", shared=True), network("b")], "b"),
+        ([network("b", "project-2", shared=True), network("a", "project-3", shared=True)], "a"),
+        ([network("a", **{"router:external": True}), network("b")], "b"),
+        ([network("a", "project-2"), network("b")], "b"),
+    ],
+)
+def test_the_default_network(rows: list[dict[str, Any]], chosen: str) -> None:
+    found, answers = networks(*rows)
+    assert [wish.network for wish in found.networks(caller(), ())] == [chosen]
+    assert answers.asked == [("GET", "/networks", "token")]
+
+
+def test_external_networks_need_a_power_unless_shared() -> None:
+    found, _ = networks(
+        network(NET, "project-2", **{"router:external": True}),
+        network(OTHER, "project-2", **{"router:external": True}, shared=True),
+    )
+    with pytest.raises(errors.Forbidden) as refused:
+        found.networks(caller(), (NetworkRequest(network=NET),))
+    assert refused.value.code == "external-network-attach-forbidden"
+    assert found.networks(caller("admin"), (NetworkRequest(network=NET),))[0].network == NET
+    assert found.networks(caller(), (NetworkRequest(network=OTHER),))[0].network == OTHER
+
+
+def test_of_several_of_one_name_ones_own_is_meant() -> None:
+    same = {"name": "blue"}
+    found, _ = networks(network(NET, **same), network(OTHER, "project-2", **same))
+    assert found.networks(caller(), (NetworkRequest(network="blue"),))[0].network == NET
+    found, _ = networks(network(NET, "project-3", **same), network(OTHER, "project-2", **same))
+    with pytest.raises(errors.Conflict):
+        found.networks(caller(), (NetworkRequest(network="blue"),))
+
+
+def test_a_network_is_named_once() -> None:
+    found, _ = networks(network(NET, name="blue"))
+    with pytest.raises(errors.Invalid, match="twice"):
+        found.networks(caller(), (NetworkRequest(network=NET), NetworkRequest(network="blue")))
+
+
+def test_with_network_and_port_the_port_decides() -> None:
+    port = {"id": OTHER, "network_id": NET, "project_id": "project-1", "mac_address": "m", "fixed_ips": []}
+    found, answers = networks(network(NET), ports=[port])
+    [wish] = found.networks(caller(), (NetworkRequest(network=NET, port=OTHER),))
+    assert (wish.network, wish.port, wish.key) == (NET, OTHER, OTHER)
+    assert [path for _, path, _ in answers.asked] == ["/ports"]
+    with pytest.raises(errors.Invalid, match="not on the network"):
+        found.networks(caller(), (NetworkRequest(network=OTHER, port=OTHER),))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [({"project_id": "project-2"}, "port-not-usable"), ({"device_id": "x"}, "port-in-use")]
+)
+def test_ports_that_cannot_be_used(change: dict[str, str], code: str) -> None:
+    port = {"id": OTHER, "network_id": NET, "project_id": "project-1", "mac_address": "m"} | change
+    found, _ = networks(ports=[port])
+    with pytest.raises(errors.Invalid) as refused:
+        found.networks(caller(), (NetworkRequest(port=OTHER),))
+    assert refused.value.code == code
+
+
+def test_without_a_users_token_neutron_is_not_asked() -> None:
+    found, answers = networks(network(NET))
+    for ask in (lambda who: found.networks(who, ()), lambda who: found.groups(who, ("web",))):
+        with pytest.raises(errors.Forbidden, match="Keystone"):
+            ask(caller(token=None))
+    assert answers.asked == []
