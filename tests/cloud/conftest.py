@@ -62,3 +62,15 @@ def nothing_left(cloud: Cloud, people: People) -> Iterator[None]:
 def _time_enough(request: pytest.FixtureRequest) -> None:
     """The first test may have to wait for the cloud."""
     request.node.add_marker(pytest.mark.timeout(NEEDED_S + 120))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults, from the reports of whichever worker tried them."""
+    from tests.cloud.faults import matrix
+
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ())]
+    rows = [value for one in reports for name, value in getattr(one, "user_properties", ()) if name == matrix.PROPERTY]
+    if rows:
+        terminalreporter.section("what a service answered, and what came of it")
+        for line in matrix.shown(rows):
+            terminalreporter.write_line(line)
