@@ -118,10 +118,13 @@ class Agent:
         )
         self._make_chores(files, pulls)
         self._inventory = Inventory(engine, hostname, network_host, blocks.connector if blocks else lambda: "")
-        look, holding = self._queue.add, self._fetcher.holding
-        answers = live.Answers(engine, self._observer, self._orphans, files, look, holding=holding)
-        self._live = live.LiveServer(answers, live_address, live_token, tls)
+        self._make_live(files, tls)
         self._make_signals()
+
+    def _make_live(self, files: Files, tls: live.TlsFiles | None) -> None:
+        look, holding = self._queue.add, self._fetcher.holding
+        answers = live.Answers(self._engine, self._observer, self._orphans, files, look, holding=holding)
+        self._live = live.LiveServer(answers, self._live_address, self._live_token, tls)
 
     def _make_chores(self, files: Files, pulls: Pulls) -> None:
         self._images = Images(self._engine, pulls, self._reporter, self._queue, self._timings)

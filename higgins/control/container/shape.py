@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from higgins.control.network.driver import Chosen
 from higgins.control.requests import NewContainer
 from higgins.control.settings import Settings
@@ -24,9 +26,31 @@ def pod_spec(
     requested_host: str | None,
 ) -> PodSpec:
     """A pod of one container, both of this uuid. ``registry`` is the uuid and the domain of a record."""
-    container = ContainerSpec(
-        uuid=uuid,
-        name=name,
+    container = _container(new, settings, registry, uuid=uuid, name=name, found_image=found_image, mounts=mounts)
+    return PodSpec(
+        containers=(container,),
+        hostname=new.hostname,
+        network_driver=chosen.network_driver,
+        networks=chosen.networks,
+        security_groups=chosen.security_groups,
+        auto_remove=new.auto_remove,
+        auto_heal=new.auto_heal,
+        hints=dict(new.hints),
+        availability_zone=new.availability_zone,
+        requested_host=requested_host,
+    )
+
+
+def _container(
+    new: NewContainer,
+    settings: Settings,
+    registry: tuple[str, str] | None,
+    *,
+    found_image: ImageGrant | None,
+    **known: Any,
+) -> ContainerSpec:
+    return ContainerSpec(
+        **known,
         image=new.image if found_image else full_image(new.image, None if registry is None else registry[1]),
         image_driver=new.image_driver or settings.image_drivers[0],
         found_image=found_image,
@@ -47,22 +71,9 @@ def pod_spec(
         interactive=new.interactive,
         privileged=new.privileged,
         runtime=new.runtime,
-        mounts=mounts,
         healthcheck=new.healthcheck,
         restart_policy=new.restart_policy or RestartPolicy(),
         exposed_ports=new.exposed_ports,
-    )
-    return PodSpec(
-        containers=(container,),
-        hostname=new.hostname,
-        network_driver=chosen.network_driver,
-        networks=chosen.networks,
-        security_groups=chosen.security_groups,
-        auto_remove=new.auto_remove,
-        auto_heal=new.auto_heal,
-        hints=dict(new.hints),
-        availability_zone=new.availability_zone,
-        requested_host=requested_host,
     )
 
 
