@@ -88,7 +88,8 @@ def _look_at_host(database: Database, host: Host, sealer: Sealer, *, repair: boo
         return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)], 0
     if removed is None:
         return found, 0
-    return found, len(removed.containers) + len(removed.leftover_files) + len(removed.leftover_networks)
+    left = (removed.leftover_files, removed.leftover_networks, removed.leftover_volumes)
+    return found, len(removed.containers) + sum(map(len, left))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def _compare(host: Host, known: _Known, answer: AuditAnswer) -> Iterator[Finding
     for kind, what, left in (
         ("files", "files", answer.leftover_files),
         ("network", "a network namespace or ports", answer.leftover_networks),
+        ("mount", "mounted volumes", answer.leftover_volumes),
     ):
         for uuid in left:
             if uuid not in known.pods:

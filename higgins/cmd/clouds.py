@@ -70,7 +70,7 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
 
         kinds.append(Images(services.glance))
     if services.cinder is not None:
-        kinds += [NewVolumes(services.cinder), Attachments(services.cinder, installed)]
+        kinds += [NewVolumes(services.cinder, installed), Attachments(services.cinder, installed)]
     if services.placement is not None:
         from higgins.provision.allocations import Allocations
 
@@ -93,6 +93,11 @@ def open_audits(services: Services | None, database: Database) -> list[Audit]:
 
         of_claims = functools.partial(placement.strays, placement=services.placement, db=database)
         audits.append(Audit("Placement", placement.KINDS, of_claims))
+    if services.cinder is not None:
+        from higgins.provision.audits import cinder
+
+        of_volumes = functools.partial(cinder.strays, cinder=services.cinder, db=database)
+        audits.append(Audit("Cinder", cinder.KINDS, of_volumes))
     return audits
 
 

@@ -5,6 +5,7 @@ Each may be repeated after an answer that was lost: what an earlier try has made
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # an installation without an OpenStack has nothing of this
 LOG = logging.getLogger(__name__)
 
 NEW_VOLUME = "cinder_volume"
-FOR_POD, FOR_MOUNT = "higgins-pod", "higgins-mount"
+FOR_INSTALLATION, FOR_POD, FOR_MOUNT = "higgins-installation", "higgins-pod", "higgins-mount"
 """What the metadata of a volume that goes with a pod say, so that it is found again."""
 
 _THERE = ("available", "in-use", "reserved", "attaching", "detaching")
@@ -81,8 +82,8 @@ class NewVolumes:
     name = NEW_VOLUME
     stage = 0
 
-    def __init__(self, cinder: Cinder, *, patience_s: float = _PATIENCE_S) -> None:
-        self._cinder, self._patience_s = cinder, patience_s
+    def __init__(self, cinder: Cinder, installation: str, *, patience_s: float = _PATIENCE_S) -> None:
+        self._cinder, self._installation, self._patience_s = cinder, installation, patience_s
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """One for each mount of a size."""
@@ -97,7 +98,7 @@ class NewVolumes:
             task.pod.project_id,
             size_gib=size_gib,
             name=f"{task.pod.name}-{task.key[:8]}",
-            metadata={FOR_POD: task.pod.uuid, FOR_MOUNT: task.key},
+            metadata={FOR_INSTALLATION: self._installation, FOR_POD: task.pod.uuid, FOR_MOUNT: task.key},
         )
         made = self._waited(lambda: self._look(found.id, size_gib))
         if made is None:
@@ -106,6 +107,7 @@ class NewVolumes:
 
     def take_back(self, task: Task) -> None:
         """Delete it and wait until it is gone. One that its user has attached elsewhere meanwhile is left to him."""
+        self._waited(lambda: self._is_made(task))  # Cinder deletes none before
         found = self._found(task)
         if found is None:
             return
@@ -118,12 +120,14 @@ class NewVolumes:
             raise errors.NotReady(f"Cinder has not deleted the volume {found.id} yet. It is waited for.")
 
     def _found(self, task: Task) -> Volume | None:
-        if task.external_id is None:
-            return next(iter(self._cinder.with_metadata(FOR_MOUNT, task.key)), None)
-        try:
-            return self._cinder.volume(task.external_id)
-        except errors.NotFound:
-            return None
+        if task.external_id is not None:
+            with contextlib.suppress(errors.NotFound):  # which a gateway on the way may have answered
+                return self._cinder.volume(task.external_id)
+        return next(iter(self._cinder.with_metadata(FOR_MOUNT, task.key)), None)
+
+    def _is_made(self, task: Task) -> bool | None:
+        found = self._found(task)
+        return None if found is not None and found.status == "creating" else True
 
     def _look(self, ident: str, size_gib: int) -> Volume | None:
         """The volume once it is there."""
@@ -198,7 +202,7 @@ class Attachments:
     def take_back(self, task: Task) -> None:
         """End the attachment, whether its host is there or not."""
         if task.external_id is not None:
-            self._cinder.detach(task.external_id)
+            self._cinder.detach(task.external_id, server=task.pod.uuid)
             return
         mount = _mounted(task.pod.spec).get(task.key)
         ident = task.key
@@ -208,7 +212,7 @@ class Attachments:
                 return
             ident = made[0].id
         for one in self._cinder.attachments(volume=ident, server=task.pod.uuid):
-            self._cinder.detach(one.id)
+            self._cinder.detach(one.id, server=task.pod.uuid)
 
     def _volume(self, task: Task, ident: str) -> Volume:
         try:

@@ -1,6 +1,6 @@
-"""Takes away what carries our label and nobody assigned: containers, networks and injected files, after a time of grace.
+"""Takes away what carries our label and nobody assigned: containers, networks, mounts and injected files, after a time of grace.
 
-Volumes hold data and are only listed. Nothing is taken before the controller has said once what is all of this host.
+Volumes of the engine hold data and are only listed. Nothing is taken before the controller has said once what is all of this host.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.observe import Observer
@@ -22,11 +23,12 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Leftovers:
-    """What nobody was assigned: containers, and pods of which files or networks are left."""
+    """What nobody was assigned: containers, and pods of which files, networks or mounted volumes of Cinder are left."""
 
     containers: tuple[model.ContainerFacts, ...] = ()
     files: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 class Orphans:
@@ -41,9 +43,10 @@ class Orphans:
         *,
         grace_s: float,
         network: Network | None = None,
+        blocks: BlockVolumes | None = None,
     ) -> None:
         self._engine, self._observer, self._files, self._assigned = engine, observer, files, assigned
-        self._grace_s, self._network = grace_s, network
+        self._grace_s, self._network, self._blocks = grace_s, network, blocks
         self._lock = threading.Lock()
         self._allowed = False
         self._seen: dict[tuple[str, str], float] = {}
@@ -60,6 +63,7 @@ class Orphans:
             containers=tuple(facts for _, facts in kept if not self._assigned(facts.pod)),
             files=tuple(pod for pod in self._files.pods() if not self._assigned(pod)),
             networks=self._network.strangers(self._assigned) if self._network else (),
+            volumes=self._blocks.strangers(self._assigned) if self._blocks else (),
         )
 
     def settle(self) -> None:
@@ -84,12 +88,14 @@ class Orphans:
         with self._lock:
             named = [("container", facts.uuid) for facts in found.containers]
             named += [*(("files", pod) for pod in found.files), *(("network", pod) for pod in found.networks)]
+            named += [("volumes", pod) for pod in found.volumes]
             self._seen = {name: self._seen.get(name, now) for name in named}
             due = {name for name, since in self._seen.items() if now - since >= grace_s}
         removed = Leftovers(
             containers=tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod)),
             files=tuple(pod for pod in found.files if self._is_due(due, "files", pod, pod)),
             networks=tuple(pod for pod in found.networks if self._is_due(due, "network", pod, pod)),
+            volumes=tuple(pod for pod in found.volumes if self._is_due(due, "volumes", pod, pod)),
         )
         self._take_away(removed)
         return removed
@@ -106,5 +112,9 @@ class Orphans:
             LOG.warning("Removing the network of pod %s, which is not assigned to this host", pod)
             if self._network:
                 self._network.remove(pod)
+        for pod in removed.volumes:
+            LOG.warning("Unmounting the volumes of pod %s, which is not assigned to this host", pod)
+            if self._blocks:
+                self._blocks.leave(pod)
         for pod in removed.files:
             self._files.remove(pod)

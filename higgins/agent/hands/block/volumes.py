@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -92,10 +92,16 @@ class BlockVolumes:
         held = self.held(pod)
         return held & table.mounts(self._at).keys() if held else held
 
-    def holders(self) -> frozenset[str]:
-        """Every pod that holds a volume."""
+    def strangers(self, assigned: Callable[[str], bool]) -> tuple[str, ...]:
+        """Pods that hold a volume and are not assigned, sorted."""
         with self._lock:
-            return frozenset().union(*self._holders.values())
+            holders = frozenset[str]().union(*self._holders.values())
+        return tuple(sorted(pod for pod in holders if not assigned(pod)))
+
+    def leave(self, pod: str) -> None:
+        """Let go of all that a pod holds of which nobody knows any more; devices stay connected."""
+        for volume in self.held(pod):
+            self.detach(pod, volume, None)
 
     def mounted(self) -> tuple[str, ...]:
         """Every volume that is mounted, sorted."""
