@@ -167,6 +167,7 @@ def _scheduling(
         down_after_s=chosen.host_down_after_s,
         first_host_s=chosen.no_host_deadline_s,
         keeper=keeper,
+        holder=holder,
     )
     return [*found, scheduler]
 

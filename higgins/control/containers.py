@@ -215,16 +215,15 @@ class Containers:
         services = self._means.services
         if services is None or services.placement is None or (change.cpu is None and change.memory_mib is None):
             return contextlib.nullcontext()
-        pod = self._wishes.find(caller, ident, rule)
-        check(pod, action)
         limits.check_size(self._means.settings, cpu=change.cpu, memory_mib=change.memory_mib)
-        return room.for_either(
-            self._means,
-            self._holder,
-            pod,
-            cpu_milli=pod.cpu_milli if change.cpu is None else units.cpus_to_milli(change.cpu),
-            memory_mib=pod.memory_mib if change.memory_mib is None else change.memory_mib,
-        )
+
+        def find() -> Pod:
+            pod = self._wishes.find(caller, ident, rule)
+            check(pod, action)
+            return pod
+
+        cpu_milli = None if change.cpu is None else units.cpus_to_milli(change.cpu)
+        return room.for_either(self._means, self._holder, find, cpu_milli=cpu_milli, memory_mib=change.memory_mib)
 
     def network_attach(
         self,

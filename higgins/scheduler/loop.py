@@ -15,6 +15,7 @@ from higgins.store import hosts as host_rows
 from higgins.store.claims import Ratios
 from higgins.store.hosts import Host
 from higgins.store.loops import scheduling
+from higgins.store.loops.holds import Holder
 from higgins.store.loops.scheduling import Placement
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
@@ -34,7 +35,7 @@ class Scheduler:
 
     ``first_host_s`` is how long a pod waits for a host that would suit but is not up yet, counted from its wish. The hosts read last are used
     again for ``hosts_kept_s``: a claim is guarded by what the database says, and nothing is refused on an old reading. ``keeper`` keeps count of
-    room; our own table when none is given.
+    room, as ``holder`` where he asks others for it; our own table when none is given.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Scheduler:
         first_host_s: float = 300.0,
         hosts_kept_s: float = 10.0,
         keeper: Claims | None = None,
+        holder: Holder | None = None,
     ) -> None:
         self._db = db
         self._hints = own_hints
         self._ratios = ratios or Ratios()
         self._claims = keeper or EmbeddedClaims(db, self._ratios)
+        self._holder = holder or Holder()
         self._down_after_s = down_after_s
         self._first_host_s = first_host_s
         self._hosts_kept_s = hosts_kept_s
@@ -72,7 +75,7 @@ class Scheduler:
     def run_once(self) -> float | None:
         """One pass; gives after how many seconds it should look again because pods wait for a first host."""
         with self._db.read() as tx:
-            waiting, deleted = scheduling.waiting(tx)
+            waiting, deleted = scheduling.waiting(tx, self._holder)
             homes = scheduling.homes(tx, waiting)
         if deleted:
             self._hints.nudge(hints.TAKE_BACK)
@@ -142,7 +145,7 @@ class Scheduler:
     def _give_up(self, pod: Pod, answer: Refused) -> None:
         LOG.info("Pod %s has no host: %s", pod.uuid, answer.reason)
         with self._db.write() as tx:
-            scheduling.give_up(tx, pod, answer.reason)
+            scheduling.give_up(tx, pod, answer.reason, self._holder)
 
     def _wait(self, pod: Pod, reason: str) -> None:
         if pod.schedule_reason != reason:

@@ -35,7 +35,9 @@ class Placement(NamedTuple):
 
 
 _OPEN = sa.or_(table.c.schedule_generation < table.c.generation, table.c.desired == Desired.DELETED.value)
-_WAITING = pods.SELECT.where(table.c.host_id.is_(None), _OPEN).order_by(table.c.id).limit(sa.bindparam("most"))
+_WAITING = (
+    pods.SELECT.where(table.c.host_id.is_(None), _OPEN, holds.FREE).order_by(table.c.id).limit(sa.bindparam("most"))
+)
 _UNPLACED = (
     table.c.id == sa.bindparam("of_pod"),
     table.c.generation == sa.bindparam("of_generation"),
@@ -65,9 +67,12 @@ _ASK_AGAIN = (
 _CONFIRM = ledger.update().where(*_THIS).values(made_at=sa.bindparam("now"), external_id=ledger.c.pod_uuid)
 
 
-def waiting(tx: Transaction, most: int = 500) -> tuple[builtins.list[Pod], bool]:
-    """Pods that need a host and whose newest wish was not decided on yet, the oldest first; and whether others were deleted before that."""
-    found = [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most})]
+def waiting(tx: Transaction, holder: Holder, most: int = 500) -> tuple[builtins.list[Pod], bool]:
+    """Pods that need a host and whose newest wish was not decided on yet, the oldest first; and whether others were deleted before that.
+
+    Those that another controller is placing are left out.
+    """
+    found = [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most, **holder.free_to(tx)})]
     need = [pod for pod in found if pod.desired is not Desired.DELETED]
     return need, len(need) < len(found)
 
@@ -143,10 +148,14 @@ def forget(tx: Transaction, noted: Sequence[Pod], given_back: Sequence[Pod], hol
         holder.let_go(tx, pod.id)
 
 
-def give_up(tx: Transaction, pod: Pod, reason: str) -> None:
-    """Say why a pod has no host and end its wishes as failed; it is tried again when its user wishes anew."""
-    update = table.update().where(*_UNPLACED).values(schedule_generation=table.c.generation, schedule_reason=reason)
-    if tx.change(update, {"of_pod": pod.id, "of_generation": pod.generation}):
+def give_up(tx: Transaction, pod: Pod, reason: str, holder: Holder) -> None:
+    """Say why a pod has no host and end its wishes as failed; it is tried again when its user wishes anew.
+
+    Nothing happens while another controller is placing it: the room that is missing may be what that one has just taken for it.
+    """
+    values = {"schedule_generation": table.c.generation, "schedule_reason": reason}
+    update = table.update().where(*_UNPLACED, holds.FREE).values(**values)
+    if tx.change(update, {"of_pod": pod.id, "of_generation": pod.generation, **holder.free_to(tx)}):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
 
 

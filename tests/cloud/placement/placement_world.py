@@ -91,7 +91,7 @@ class World:
         self.publisher().run_once()
 
     def scheduler(self, **given: Any) -> Scheduler:
-        return Scheduler(self.db, hints.LocalHints(), ratios=RATIOS, keeper=self.keeper(), **given)
+        return Scheduler(self.db, hints.LocalHints(), ratios=RATIOS, keeper=self.keeper(), holder=self.holder, **given)
 
     def provisioner(self) -> Provisioner:
         return Provisioner(self.db, hints.LocalHints(), [Allocations(self.placement)], SEALER, holder=self.holder)

@@ -67,8 +67,9 @@ def test_racing_controllers_never_take_more_than_there_is(ours: World) -> None:
     gate = threading.Barrier(len(replicas))
 
     def run(replica: Database) -> None:
-        keeper = ours.keeper(replica, Holder())
-        loop = Scheduler(replica, hints.LocalHints(), ratios=RATIOS, keeper=keeper)
+        holder = Holder()
+        keeper = ours.keeper(replica, holder)
+        loop = Scheduler(replica, hints.LocalHints(), ratios=RATIOS, keeper=keeper, holder=holder)
         gate.wait()
         while loop.run_once() is not None:
             pass
@@ -83,6 +84,7 @@ def test_racing_controllers_never_take_more_than_there_is(ours: World) -> None:
     placed = [one for one in map(ours.rows.again, made) if one.host_id is not None]
     assert len(placed) == 7
     assert set(ours.taken()) == {pod.uuid for pod in placed}
+    assert all(action.finished_at is None for pod in placed for action in ours.rows.actions(pod))
     refused = [one for one in map(ours.rows.again, made) if one.host_id is None]
     assert {pod.schedule_reason for pod in refused} == {
         "There are not enough hosts available. Of 1 host: 1 without enough memory at Placement."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import pytest
@@ -151,3 +152,23 @@ def test_a_placement_that_is_away_afterwards_fails_no_settled_container(ours: Wo
     )
     assert old.make_once() is not None
     assert derive(ours.rows.again(pod)).status == "Running"
+
+
+def test_two_resizes_at_once_leave_the_size_of_the_last(ours: World) -> None:
+    pod = running(ours)
+    both, gate = containers(ours), threading.Barrier(2)
+
+    def resize(memory_mib: int) -> None:
+        gate.wait()
+        both.resize(member(), pod.uuid, ContainerChange(memory_mib=memory_mib))
+
+    threads = [threading.Thread(target=resize, args=(size,)) for size in (1024, 2048)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    now = ours.rows.again(pod)
+    assert now.generation == 3
+    ours.provisioner().make_once()
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == now.memory_mib
+    assert ours.rows.again(pod).provision_generation == 3

@@ -16,6 +16,7 @@ from higgins.scheduler import claims as claiming
 from higgins.scheduler.loop import Scheduler
 from higgins.store import claims, hosts
 from higgins.store.loops import scheduling
+from higgins.store.loops.holds import Holder
 from higgins.store.loops.scheduling import Placement
 from higgins.store.records import volumes
 from higgins.store.session import Database, utc_now
@@ -164,7 +165,7 @@ def test_giving_up_on_an_old_reading_changes_nothing(db: Database, rows: Rows) -
     pod = rows.pod("web")
     rows.wish(pod, Wish.UPDATE)
     with db.write() as tx:
-        scheduling.give_up(tx, pod, "No host.")
+        scheduling.give_up(tx, pod, "No host.", Holder())
     assert rows.again(pod).schedule_reason is None
     assert [action.finished_at for action in rows.actions(pod)] == [None, None]
 

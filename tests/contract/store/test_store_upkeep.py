@@ -129,7 +129,7 @@ def test_the_audit_names_what_stands_still(rows: Rows) -> None:
     rows.report(host_id, 1, (settled, status(Phase.RUNNING, 1)))
     refused = rows.pod("refused")
     with rows.db.write() as tx:
-        scheduling.give_up(tx, refused, "No host.")
+        scheduling.give_up(tx, refused, "No host.", Holder())
         ledger.ask(tx, settled.uuid, [ledger.Asked(kind="port", key="net")], host_id=host_id)
     with rows.db.read() as tx:
         assert audit.findings(tx, stuck_after_s=3600) == []
