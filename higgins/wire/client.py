@@ -8,6 +8,7 @@ the error it names.
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
 import ssl
 import threading
@@ -21,8 +22,16 @@ import msgspec
 from higgins.core import errors
 from higgins.wire import contract
 
+LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 65536
 CONNECT_S = 10.0
+_CLOSED_MEANWHILE = (
+    http.client.BadStatusLine,
+    http.client.CannotSendRequest,
+    ConnectionError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 Answer = TypeVar("Answer")
 
 
@@ -43,10 +52,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _Transport:
-    """HTTP over one address with a bearer token, a connection a thread."""
+    """HTTP over one address with a bearer token, a connection a thread. ``title`` is what messages call the other side."""
 
-    def __init__(self, address: str, token: str, ca_file: str | None) -> None:
-        self.address, self._token = address, token
+    def __init__(self, address: str, token: str, ca_file: str | None, title: str) -> None:
+        self.address, self._token, self._title = address, token, title
         self._tls = None if address.startswith("unix:") else ssl.create_default_context(cafile=ca_file)
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -64,7 +73,7 @@ class _Transport:
 
     def ask(self, method: str, path: str, body: bytes | None, answer: type[Answer], *, timeout_s: float) -> Answer:
         """Send one request and decode its answer; a broken kept connection is replaced once."""
-        with _translated(self.address):
+        with self.translated():
             response, data = self._send(method, path, body, timeout_s)
         if response.status >= 300:
             raise error_of(response.status, data)
@@ -80,7 +89,7 @@ class _Transport:
         if kept is not None:
             try:
                 return self._exchange(kept, method, path, body, timeout_s)
-            except (http.client.BadStatusLine, http.client.CannotSendRequest, ConnectionError):
+            except _CLOSED_MEANWHILE:
                 self._drop(kept)
         connection = self.connect()
         with self._lock:
@@ -118,7 +127,7 @@ class _Transport:
         connection = self.connect()
         headers = self.headers() | ({} if body is None else {"Transfer-Encoding": "chunked"})
         try:
-            with _translated(self.address):
+            with self.translated():
                 connection.connect()
                 with self._lock:
                     if self._closed:
@@ -135,6 +144,18 @@ class _Transport:
             with self._lock:
                 self._connections.discard(connection)
             connection.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """What breaks in here becomes ``Timeout`` or ``Unavailable``; users may read the message, so the address goes to the log."""
+        try:
+            yield
+        except TimeoutError as error:
+            LOG.info("%s did not answer in time: %s", self.address, error)
+            raise errors.Timeout(f"{self._title} did not answer in time. Try again later.") from error
+        except (OSError, http.client.HTTPException) as error:
+            LOG.info("%s cannot be reached: %s", self.address, error)
+            raise errors.Unavailable(f"{self._title} cannot be reached. Try again later.") from error
 
     def headers(self) -> dict[str, str]:
         """Who asks, and in what."""
@@ -158,7 +179,7 @@ class WireClient:
     """The agent's side of the wire."""
 
     def __init__(self, address: str, token: str, *, ca_file: str | None = None, timeout_s: float = 30.0) -> None:
-        self._transport = _Transport(address, token, ca_file)
+        self._transport = _Transport(address, token, ca_file, f"The controller at {address}")
         self._timeout_s = timeout_s
 
     def hello(self, hello: contract.Hello) -> contract.Welcome:
@@ -181,7 +202,7 @@ class WireClient:
         """The data of an image that this host was granted, in chunks; it may end too early without saying so."""
         path = f"/wire/v1/images/{urllib.parse.quote(uuid, safe='')}?offset={offset}"
         with self._transport.stream("GET", path, None, self._timeout_s) as response:
-            yield _chunks(response, self._transport.address)
+            yield _chunks(response, self._transport)
 
     def close(self) -> None:
         """Break every call that waits; calls made later are ``Unavailable``."""
@@ -192,7 +213,7 @@ class LiveClient:
     """The control plane's way to ask one agent."""
 
     def __init__(self, address: str, token: str, *, ca_file: str | None = None, timeout_s: float = 60.0) -> None:
-        self._transport = _Transport(address, token, ca_file)
+        self._transport = _Transport(address, token, ca_file, "The host of the container")
         self._timeout_s = timeout_s
 
     def ask(
@@ -222,7 +243,7 @@ class LiveClient:
         asked = _path(pod, container, "get_archive", path)
         with self._transport.stream("POST", asked, None, timeout_s or self._timeout_s) as response:
             stat = response.headers.get("X-Higgins-Path-Stat", "")
-            yield msgspec.json.decode(stat, type=contract.PathStatAnswer), _chunks(response, self._transport.address)
+            yield msgspec.json.decode(stat, type=contract.PathStatAnswer), _chunks(response, self._transport)
 
     def put_archive(
         self, pod: str, container: str, path: str, tar: Iterable[bytes], *, timeout_s: float | None = None
@@ -237,7 +258,7 @@ class LiveClient:
         """An archive of an image that is made of a container for this, in chunks, read as they are asked for."""
         asked = _path(pod, container, "commit_archive")
         with self._transport.stream("POST", asked, None, timeout_s or self._timeout_s) as response:
-            yield _chunks(response, self._transport.address)
+            yield _chunks(response, self._transport)
 
     def audit(self) -> contract.AuditAnswer:
         """Everything of ours on the host."""
@@ -254,9 +275,9 @@ class LiveClient:
         self._transport.close()
 
 
-def _chunks(response: http.client.HTTPResponse, address: str) -> Iterator[bytes]:
+def _chunks(response: http.client.HTTPResponse, transport: _Transport) -> Iterator[bytes]:
     while True:
-        with _translated(address):
+        with transport.translated():
             chunk = response.read(CHUNK_BYTES)
         if not chunk:
             return
@@ -291,13 +312,3 @@ def error_of(status: int, data: bytes) -> errors.HigginsError:
 def fault_of(error: errors.HigginsError) -> contract.Fault:
     """An error on its way to the other side."""
     return contract.Fault(error=type(error).__name__, message=error.message)
-
-
-@contextmanager
-def _translated(address: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise errors.Timeout(f"{address} did not answer in time; try again.") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise errors.Unavailable(f"{address} cannot be reached ({error}); see whether it runs.") from error

@@ -1,4 +1,4 @@
-"""The wire over TLS on loopback: the agent's client checks the controller's certificate."""
+"""The wire over TLS on loopback: the agent's client checks the controller's certificate; kept connections that end are opened anew."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ipaddress
 import pathlib
 import socket
 import ssl
+import threading
 
 import pytest
 from cryptography import x509
@@ -19,8 +20,8 @@ from higgins.core import errors
 from higgins.store.agents.desk import Desk
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
-from higgins.wire import hints
-from higgins.wire.client import WireClient
+from higgins.wire import contract, hints
+from higgins.wire.client import LiveClient, WireClient
 from higgins.wire.server import Server
 
 
@@ -68,3 +69,28 @@ def test_an_agent_reaches_the_controller_it_trusts_alone(
             WireClient(address, "token of host1").assignments(0, 0)
     finally:
         server.stop()
+
+
+def test_a_kept_connection_that_the_other_side_closed_meanwhile_is_opened_anew(tmp_path: pathlib.Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate(tmp_path))
+    closed: list[threading.Event] = [threading.Event(), threading.Event()]
+
+    def answer_each_connection_once(listener: socket.socket) -> None:
+        for event in closed:
+            with tls.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                while not connection.recv(65536).endswith(b"{}"):
+                    continue
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            event.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer_each_connection_once, args=(listener,), daemon=True)
+        server.start()
+        client = LiveClient(
+            f"https://127.0.0.1:{listener.getsockname()[1]}", "token", ca_file=str(tmp_path / "cert.pem")
+        )
+        for event in closed:
+            client.ask("pod", "container", "signal", contract.Nothing(), contract.Nothing)
+            assert event.wait(10)
+        server.join(10)
