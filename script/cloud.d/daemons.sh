@@ -31,9 +31,9 @@ finish() {
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# until_so SECONDS COMMAND...: asks again and again until the command succeeds; 1 when the time is over.
+# until_so SECONDS COMMAND...: asks again and again until the command succeeds; 1 when the time is over: five times that, for a busy machine.
 until_so() {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + 5 * $1))
     shift
     until "$@"; do
         [ $SECONDS -lt $deadline ] || { echo "waited in vain for: $*" >&2; return 1; }

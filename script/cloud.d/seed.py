@@ -111,7 +111,7 @@ def volumes(cloud: Any, _: Callable[[str], str]) -> None:
     cinder = cloud.block_storage
     if not any(kind.name == "loop" for kind in cinder.types()):
         cinder.create_type(name="loop", extra_specs={"volume_backend_name": "loop"})
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 450
     while {service.binary for service in cinder.services() if service.state == "up"} != {
         "cinder-scheduler",
         "cinder-volume",

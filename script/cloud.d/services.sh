@@ -20,7 +20,7 @@ make_keystone() {
 }
 
 # plant WHAT: puts content into a running service (seed.py).
-plant() { timeout 120 "$SERVICES/bin/python" "$CLOUD_LIB/seed.py" "$CLOUD" "$1"; }
+plant() { timeout 600 "$SERVICES/bin/python" "$CLOUD_LIB/seed.py" "$CLOUD" "$1"; }
 
 start_glance() {
     mkdir -p "$CLOUD"/var/glance/{images,tasks,staging}

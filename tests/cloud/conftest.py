@@ -15,7 +15,8 @@ import pytest
 from census import census, differing
 from cloud_world import Cloud, People, until
 
-NEEDED_S = 300
+NEEDED_S = 600
+HERE = pathlib.Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,10 @@ def cloud() -> Cloud:
     run = pathlib.Path(place) / "run"
     until("the cloud to be up", lambda: (run / "up").exists() or (run / "failed").exists(), NEEDED_S)
     if not (run / "up").exists():
-        pytest.fail(f"the cloud did not come up: see {place}/log")
+        # Its log goes away with it, so what matters of it is said here.
+        coming = pathlib.Path(place) / "log" / "coming-up.log"
+        said = coming.read_text().splitlines()[-20:] if coming.exists() else []
+        pytest.fail("\n".join([f"the cloud in {place} did not come up", *said]), pytrace=False)
     return Cloud(pathlib.Path(place))
 
 
@@ -58,10 +62,11 @@ def nothing_left(cloud: Cloud, people: People) -> Iterator[None]:
           lambda: str(differing(before, census(cloud, people))))  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _time_enough(request: pytest.FixtureRequest) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test may have to wait for the cloud."""
-    request.node.add_marker(pytest.mark.timeout(NEEDED_S + 120))
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(NEEDED_S + 120))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
