@@ -94,12 +94,7 @@ class NewVolumes:
     def make(self, task: Task) -> Made:
         """Have Cinder make it, and wait until it is there. ``Invalid`` when Cinder fails at it, ``OverQuota`` when the project has no room."""
         size_gib = _mounted(task.pod.spec)[task.key].size_gib or 0
-        found = self._found(task) or self._cinder.create(
-            task.pod.project_id,
-            size_gib=size_gib,
-            name=f"{task.pod.name}-{task.key[:8]}",
-            metadata={FOR_INSTALLATION: self._installation, FOR_POD: task.pod.uuid, FOR_MOUNT: task.key},
-        )
+        found = self._found(task) or self._create(task, size_gib)
         made = self._waited(lambda: self._look(found.id, size_gib))
         if made is None:
             raise errors.NotReady(f"Cinder has not made the volume {found.id} of {size_gib} GiB yet. It is waited for.")
@@ -118,6 +113,16 @@ class NewVolumes:
             self._cinder.delete(found.id)
         if self._waited(lambda: True if self._is_gone(found.id) else None) is None:
             raise errors.NotReady(f"Cinder has not deleted the volume {found.id} yet. It is waited for.")
+
+    def _create(self, task: Task, size_gib: int) -> Volume:
+        metadata = {FOR_INSTALLATION: self._installation, FOR_POD: task.pod.uuid, FOR_MOUNT: task.key}
+        name = f"{task.pod.name}-{task.key[:8]}"
+        try:
+            return self._cinder.create(task.pod.project_id, size_gib=size_gib, name=name, metadata=metadata)
+        except errors.OverQuota as error:
+            raise errors.OverQuota(
+                f"The project's quota has no room for a volume of {size_gib} GiB. Delete volumes, or ask for a larger quota. {error.message}"
+            ) from error
 
     def _found(self, task: Task) -> Volume | None:
         if task.external_id is not None:
