@@ -33,15 +33,21 @@ class Result:
 
 
 def look(
-    database: Database, sealer: Sealer, services: Sequence[Audit] = (), *, repair: bool, stuck_after_s: float
+    database: Database,
+    sealer: Sealer,
+    services: Sequence[Audit] = (),
+    *,
+    repair: bool,
+    stuck_after_s: float,
+    agents_ca_file: str | None = None,
 ) -> Result:
-    """One audit of the database, of every host and of every service that answers."""
+    """One audit of the database, of every host and of every service that answers; ``agents_ca_file`` signs what agents show."""
     with database.read() as tx:
         found = audit.findings(tx, stuck_after_s=stuck_after_s)
         every_host = hosts.list(tx)
     repaired = 0
     for host in every_host:
-        on_host, put_right = _look_at_host(database, host, sealer, repair=repair)
+        on_host, put_right = _look_at_host(database, host, sealer, agents_ca_file, repair=repair)
         found += on_host
         repaired += put_right
     for service in services:
@@ -74,9 +80,11 @@ def _look_at_service(database: Database, service: Audit, *, repair: bool) -> tup
     return found, repaired
 
 
-def _look_at_host(database: Database, host: Host, sealer: Sealer, *, repair: bool) -> tuple[list[Finding], int]:
+def _look_at_host(
+    database: Database, host: Host, sealer: Sealer, ca_file: str | None, *, repair: bool
+) -> tuple[list[Finding], int]:
     try:
-        with contextlib.closing(LiveClient(*hosts.live(host, sealer))) as client:
+        with contextlib.closing(LiveClient(*hosts.live(host, sealer), ca_file=ca_file)) as client:
             before = _known(database, host)
             answer = client.audit()
             after = _known(database, host)

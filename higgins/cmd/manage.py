@@ -159,7 +159,14 @@ def audit(conf: cfg.ConfigOpts, repair: bool, stuck_after: float, as_json: bool)
     """Compare the database with itself, with every host and with the cloud; exit status 1 when something is left that is not right."""
     database = parts.open_database(conf)
     services = clouds.open_audits(clouds.open_services(conf), database)
-    result = audits.look(database, parts.open_sealer(conf), services, repair=repair, stuck_after_s=stuck_after)
+    result = audits.look(
+        database,
+        parts.open_sealer(conf),
+        services,
+        repair=repair,
+        stuck_after_s=stuck_after,
+        agents_ca_file=conf.wire.agents_ca_file,
+    )
     if as_json:
         rows = [
             {"kind": one.kind, "ident": one.ident, "text": one.text, "repairable": one.repairable}
