@@ -93,7 +93,12 @@ class Networks:
 
 
 def ports_of(answer: dict[str, Any]) -> dict[str, str]:
-    """Docker's networks and the port on each, from an inspect."""
+    """Docker's networks and the port on each, from an inspect; of a running container only those that it got onto."""
     networks = (answer.get("NetworkSettings") or {}).get("Networks") or {}
-    found = {name: ((one or {}).get("DriverOpts") or {}).get(PORT) for name, one in networks.items()}
+    running = (answer.get("State") or {}).get("Running")
+    found = {
+        name: ((one or {}).get("DriverOpts") or {}).get(PORT)
+        for name, one in networks.items()
+        if not running or (one or {}).get("EndpointID")
+    }
     return {name: port for name, port in sorted(found.items()) if port}

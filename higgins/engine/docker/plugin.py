@@ -7,9 +7,11 @@ an endpoint until dockerd takes it down: whoever starts a container makes its en
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import logging
 import os
+import socket
 import socketserver
 import threading
 from collections.abc import Callable
@@ -64,6 +66,7 @@ class Plugin:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
+            self._server.hang_up()
             self._path.unlink(missing_ok=True)
             self._server = None
 
@@ -124,11 +127,28 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path: str, answer: Callable[[str, bytes], tuple[int, dict[str, Any]]]) -> None:
         self.answer = answer
+        self._open: set[socket.socket] = set()
         before = os.umask(0o177)
         try:
             super().__init__(path, _Handler)
         finally:
             os.umask(before)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Keep the connection in mind: dockerd holds on to it, and so would whoever answers there."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that has ended."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End every connection."""
+        for request in tuple(self._open):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

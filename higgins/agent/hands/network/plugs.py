@@ -106,6 +106,8 @@ class Network:
     def plug(self, want: model.Assignment, port: str) -> None:
         """Have a port's link on its bridge and in the pod's namespace, or where the engine takes it from."""
         plug = next(plug for plug in want.plugs if plug.port == port)
+        if not self.joins:
+            _refuse_twins(want, plug)
         self.expect(want)
         self._plug(want.uuid, plug, first=plug is want.plugs[0])
 
@@ -205,3 +207,12 @@ class Network:
             ports.pop(port, None)
             if not ports:
                 self._known.pop(pod, None)
+
+
+def _refuse_twins(want: model.Assignment, plug: model.Plug) -> None:
+    """Engines that set addresses themselves take none of a subnet that a container has an address of."""
+    earlier = {ip.subnet for other in want.plugs[: want.plugs.index(plug)] for ip in other.fixed_ips}
+    if any(ip.subnet in earlier for ip in plug.fixed_ips):
+        raise errors.Unsupported(
+            "The engine of this host cannot have two ports of one subnet in a container; detach one, or use a host with podman."
+        )
