@@ -76,7 +76,7 @@ class _Transport:
         with self.translated():
             response, data = self._send(method, path, body, timeout_s)
         if response.status >= 300:
-            raise error_of(response.status, data)
+            raise self.refusal(response.status, data)
         try:
             return msgspec.json.decode(data, type=answer)
         except msgspec.MsgspecError as error:
@@ -138,12 +138,16 @@ class _Transport:
                 response = connection.getresponse()
                 fault = response.read() if response.status >= 300 else b""
             if response.status >= 300:
-                raise error_of(response.status, fault)
+                raise self.refusal(response.status, fault)
             yield response
         finally:
             with self._lock:
                 self._connections.discard(connection)
             connection.close()
+
+    def refusal(self, status: int, data: bytes) -> errors.HigginsError:
+        """What a refused request raises."""
+        return error_of(status, data)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -209,11 +213,20 @@ class WireClient:
         self._transport.close()
 
 
+class _ToAnAgent(_Transport):
+    def refusal(self, status: int, data: bytes) -> errors.HigginsError:
+        """An agent that started anew has a new token: a user who read 401 here would believe that his own is meant."""
+        if status == 401:
+            LOG.info("%s wants another token; its next Hello brings it.", self.address)
+            return errors.Unavailable("The host of the container is just starting. Try again in a moment.")
+        return super().refusal(status, data)
+
+
 class LiveClient:
     """The control plane's way to ask one agent."""
 
     def __init__(self, address: str, token: str, *, ca_file: str | None = None, timeout_s: float = 60.0) -> None:
-        self._transport = _Transport(address, token, ca_file, "The host of the container")
+        self._transport = _ToAnAgent(address, token, ca_file, "The host of the container")
         self._timeout_s = timeout_s
 
     def ask(

@@ -84,8 +84,10 @@ def test_files_to_and_from_where_nothing_is(live):
 
 def test_who_may_ask(live, house):
     stranger = LiveClient(house.live, "guess")
-    with pytest.raises(errors.Unauthorized):
+    with pytest.raises(errors.Unavailable, match="just starting"):
         stranger.ask("c1", "c1", "stats", contract.Nothing(), contract.StatsAnswer)
+    with pytest.raises(errors.Unavailable, match="just starting"), stranger.get_archive("c1", "c1", "/"):
+        pass
     stranger.close()
     mode = (house.root / "live").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
