@@ -39,10 +39,10 @@ start_host() {
 
 host_is_up() { "$HIGGINS/higgins-manage" "${HIGGINS_FILES[@]}" host list | grep -q "^$1	up	"; }
 
-# Containers end with their engine here, as with a machine that is turned off: what is left of them besides are empty control groups.
+# As with a machine that is turned off. Ended by their engines they leave no control groups behind, which are the outer machine's.
 stop_containers() {
     local running
-    ! alive podman || podman --url unix:///run/higgins-podman.sock kill --all --signal KILL
+    ! alive podman || podman --url unix:///run/higgins-podman.sock stop --all --time 0
     running=$(! alive docker || docker --host unix:///run/higgins-docker.sock ps --quiet)
-    [ -z "$running" ] || docker --host unix:///run/higgins-docker.sock kill $running
+    [ -z "$running" ] || docker --host unix:///run/higgins-docker.sock stop --time 0 $running
 } >/dev/null 2>&1
