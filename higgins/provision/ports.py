@@ -183,6 +183,9 @@ class Ports:
         port: Port | None = None
         if task.external_id is not None:
             port = next(iter(self._neutron.ports(id=task.external_id)), None)
+        if port is not None and not {wish.v4, wish.v6} - {None} <= {addr for _, addr in port.fixed_ips}:
+            self._neutron.delete_port(port.id)  # detached, and attached with another address before it was gone
+            port = None
         if port is None:
             return self._created(task, wish, wanted), now
         groups = changed(port.security_groups, () if before is None else before.groups, wanted)

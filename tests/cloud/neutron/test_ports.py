@@ -1,11 +1,9 @@
-"""Ports, security groups and the use cases above them, against the real Neutron. What a host does with a plug is tested elsewhere."""
+"""Ports and security groups made at the real Neutron, found again, taken back, counted and audited."""
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,90 +12,8 @@ from wired import CHASSIS, Net, Wired, data_of
 
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
-from higgins.core.status import Status, TaskState, derive
+from higgins.core.status import Status, derive
 from higgins.provision.ports import DEVICE_OWNER, mac_of, mark, name_of
-from higgins.store.pods import Pod
-
-PUBLIC = "public"
-
-
-@pytest.fixture(scope="module")
-def net(people: People) -> Iterator[Net]:
-    with_subnets = _Networks(people)
-    yield with_subnets.make("198.18.7.0/24", "fd00:187::/64")
-    with_subnets.remove()
-
-
-@pytest.fixture(scope="module")
-def other(people: People, net: Net) -> Iterator[Net]:
-    """A younger network than ``net``, with room for two."""
-    with_subnets = _Networks(people)
-    yield with_subnets.make("198.18.8.0/29", None, pool=("198.18.8.5", "198.18.8.6"))
-    with_subnets.remove()
-
-
-@pytest.fixture
-def afterwards() -> Iterator[list[Callable[[], object]]]:
-    """What is to be done once the test's containers are gone."""
-    to_do: list[Callable[[], object]] = []
-    yield to_do
-    for do in reversed(to_do):
-        do()
-
-
-@pytest.fixture
-def wired(
-    tmp_path: pathlib.Path, cloud: Cloud, people: People, net: Net, afterwards: list[Callable[[], object]]
-) -> Iterator[Wired]:
-    made = Wired(tmp_path, cloud, people)
-    yield made
-    made.end()
-
-
-class _Networks:
-    """Networks of the member's project."""
-
-    def __init__(self, people: People) -> None:
-        self._network = people.connection("member").network
-        self._made: list[str] = []
-
-    def make(self, v4: str, v6: str | None, pool: tuple[str, str] | None = None) -> Net:
-        made = self._network.create_network(name=f"ports-{uuid.uuid4().hex[:8]}")
-        self._made.append(made.id)
-        pools = {} if pool is None else {"allocation_pools": [{"start": pool[0], "end": pool[1]}]}
-        first = self._network.create_subnet(
-            network_id=made.id, ip_version=4, cidr=v4, dns_nameservers=["9.9.9.9"],
-            host_routes=[{"destination": "203.0.113.0/24", "nexthop": "198.18.7.9"}] if v6 else [], **pools,
-        )  # fmt: skip
-        second = None if v6 is None else self._network.create_subnet(network_id=made.id, ip_version=6, cidr=v6)
-        return Net(made.id, first.id, "" if second is None else second.id)
-
-    def remove(self) -> None:
-        for network_id in self._made:
-            self._network.delete_network(network_id)
-
-
-@pytest.fixture
-def port(people: People, net: Net, afterwards: list[Callable[[], object]]) -> Any:
-    """A port of the user's own."""
-    network = people.connection("member").network
-    made = network.create_port(network_id=net.id, name="of the user")
-    afterwards.append(lambda: network.delete_port(made))
-    return made
-
-
-@pytest.fixture
-def groups(people: People, afterwards: list[Callable[[], object]]) -> tuple[Any, Any]:
-    """Security groups of the user's own."""
-    network = people.connection("member").network
-    made = [network.create_security_group(name=f"group-{uuid.uuid4().hex[:8]}") for _ in range(2)]
-    afterwards.extend(functools.partial(network.delete_security_group, one) for one in made)
-    return made[0], made[1]
-
-
-def groups_of(wired: Wired, pod: Pod) -> set[str]:
-    [port] = wired.ports(pod)
-    return {*port.security_group_ids}
 
 
 def test_create_start_and_delete_ask_neutron_three_times_at_most(wired: Wired, net: Net) -> None:
@@ -136,17 +52,6 @@ def test_a_host_is_told_all_that_it_plugs(wired: Wired, net: Net) -> None:
     assert (plug.vif_type, plug.bridge, plug.datapath_type) == ("ovs", "br-int", "netdev")
 
 
-def test_the_oldest_network_of_the_project_is_the_default(wired: Wired, net: Net, other: Net) -> None:
-    pod = wired.create()
-    assert [wish.network for wish in pod.spec.networks] == [net.id]
-
-
-def test_networks_by_name_and_several_in_their_order(wired: Wired, people: People, net: Net, other: Net) -> None:
-    name = people.connection("member").network.get_network(other.id).name
-    pod = wired.made(NetworkRequest(network=name), NetworkRequest(network=net.id))
-    assert [plug.network for plug in wired.plugs(pod)] == [other.id, net.id]
-
-
 def test_fixed_addresses(wired: Wired, net: Net) -> None:
     pod = wired.made(NetworkRequest(network=net.id, v4="198.18.7.77", v6="fd00:187:0::77"))
     assert [ip.addr for ip in wired.plugs(pod)[0].fixed_ips] == ["198.18.7.77", "fd00:187::77"]
@@ -155,37 +60,6 @@ def test_fixed_addresses(wired: Wired, net: Net) -> None:
     shown = derive(wired.now(taken))
     assert shown.status is Status.ERROR
     assert "198.18.7.77 is in use" in (shown.reason or "")
-
-
-@pytest.mark.parametrize(
-    ("asked", "error", "code"),
-    [
-        ({"network": "nowhere"}, errors.NotFound, "network-not-found"),
-        ({"network": "5ca1ab1e-0000-4000-8000-000000000000"}, errors.NotFound, "network-not-found"),
-        ({"port": "5ca1ab1e-0000-4000-8000-000000000000"}, errors.NotFound, "port-not-found"),
-        ({"network": PUBLIC}, errors.HigginsError, None),
-        ({"v4": "10.99.99.1"}, errors.Invalid, None),
-        ({"v4": "fd00:187::5"}, errors.Invalid, None),
-        ({"v6": "no address"}, errors.Invalid, None),
-    ],
-)
-def test_what_a_network_cannot_be(
-    wired: Wired, asked: dict[str, str], error: type[Exception], code: str | None
-) -> None:
-    with pytest.raises(error) as raised:
-        wired.create(NetworkRequest(**asked))
-    assert code is None or raised.value.code == code
-
-
-def test_a_project_without_a_network(wired: Wired) -> None:
-    with pytest.raises(errors.Conflict, match="no network"):
-        wired.create(persona="stranger")
-
-
-def test_a_strangers_network_and_port_are_not_there(wired: Wired, net: Net, port: Any) -> None:
-    for asked in (NetworkRequest(network=net.id), NetworkRequest(port=port.id)):
-        with pytest.raises(errors.NotFound):
-            wired.create(asked, persona="stranger")
 
 
 def test_a_given_port_is_bound_and_given_back(wired: Wired, people: People, net: Net, port: Any) -> None:
@@ -234,109 +108,6 @@ def test_exposed_ports_on_a_given_port(wired: Wired, people: People, port: Any) 
     assert len(wired.ports(pod)[0].security_group_ids) == 2
     wired.delete(pod)
     assert people.connection("member").network.get_port(port.id).security_group_ids == port.security_group_ids
-
-
-def test_groups_by_name_added_and_removed(wired: Wired, groups: tuple[Any, Any]) -> None:
-    containers, (group, more) = wired.control.containers, groups
-    pod = wired.made(security_groups=(group.name, group.id))
-    assert pod.spec.security_groups == (group.id,)
-    assert groups_of(wired, pod) == {group.id}
-    with pytest.raises(errors.Invalid, match="already"):
-        containers.add_security_group(wired.who(), pod.uuid, group.name)
-    with pytest.raises(errors.Invalid, match="could not be found"):
-        containers.add_security_group(wired.who(), pod.uuid, "nowhere")
-    with pytest.raises(errors.Invalid, match="not in the security group"):
-        containers.remove_security_group(wired.who(), pod.uuid, "default")
-    added = containers.add_security_group(wired.who(), pod.uuid, more.name)
-    assert derive(added).task_state is TaskState.SG_ADDING
-    wired.settle()
-    assert groups_of(wired, pod) == {group.id, more.id}
-    wired.report(pod)
-    containers.remove_security_group(wired.who(), pod.uuid, more.id)
-    wired.settle()
-    assert groups_of(wired, pod) == {group.id}
-    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
-
-
-def test_what_users_do_to_a_port_themselves_is_not_undone(
-    wired: Wired, people: People, groups: tuple[Any, Any]
-) -> None:
-    pod, (group, more) = wired.made(), groups
-    network = people.connection("member").network
-    network.update_port(wired.ports(pod)[0], security_groups=[group.id])  # as the dashboard does it
-    wired.watched.since()
-    wired.control.containers.stop(wired.who(), pod.uuid)
-    wired.settle()
-    wired.stopped(pod)
-    assert wired.watched.since() == []
-    wired.control.containers.add_security_group(wired.who(), pod.uuid, more.id)
-    wired.settle()
-    assert groups_of(wired, pod) == {group.id, more.id}
-
-
-def test_a_group_that_is_gone_fails_alone(wired: Wired, people: People, groups: tuple[Any, Any]) -> None:
-    pod, network, who = wired.made(), people.connection("member").network, wired.who()
-    before = groups_of(wired, pod)
-    group = network.create_security_group(name="short-lived")
-    wired.control.containers.add_security_group(who, pod.uuid, group.id)
-    network.delete_security_group(group)
-    wired.settle()
-    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
-    assert (action.message, "is gone" in (action.reason or "")) == ("Error", True)
-    wired.settle()
-    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
-    assert (wired.now(pod).spec.security_groups, groups_of(wired, pod)) == ((), before)
-    wired.control.containers.add_security_group(wired.who(), pod.uuid, groups[0].id)
-    wired.settle()
-    assert groups_of(wired, pod) == {*before, groups[0].id}
-
-
-def test_networks_come_and_go(wired: Wired, net: Net, other: Net, port: Any) -> None:
-    containers = wired.control.containers
-    pod = wired.made(NetworkRequest(network=net.id))
-    with pytest.raises(errors.Invalid, match="already"):
-        containers.network_attach(wired.who(), pod.uuid, network=net.id)
-    wished = containers.network_attach(wired.who(), pod.uuid, network=other.id, fixed_ip="198.18.8.6")
-    assert derive(wished) == (Status.RUNNING, TaskState.NETWORK_ATTACHING, None)
-    wired.settle()
-    assert [plug.network for plug in wired.plugs(pod)] == [net.id, other.id]
-    assert wired.plugs(pod)[1].fixed_ips[0].addr == "198.18.8.6"
-    wired.report(pod)
-    containers.network_attach(wired.who(), pod.uuid, port=port.id)
-    wired.settle()
-    wired.report(pod)
-    assert len(wired.ports(pod)) == 3
-    made = wired.plugs(pod)[1].port
-    containers.network_detach(wired.who(), pod.uuid, port=made)
-    containers.network_detach(wired.who(), pod.uuid, port=port.id)
-    wired.settle()
-    assert len(wired.ports(pod)) == 3, "the host has not left them yet"
-    assert [plug.network for plug in wired.plugs(pod)] == [net.id]
-    wired.report(pod)
-    assert [found.network_id for found in wired.ports(pod)] == [net.id]
-    for gone in ({"network": other.id}, {"port": made}, {"network": "nowhere"}):
-        with pytest.raises(errors.Invalid, match="is not on the network or port"):
-            containers.network_detach(wired.who(), pod.uuid, **gone)
-
-
-def test_an_attach_that_is_refused_fails_alone(wired: Wired, net: Net, other: Net) -> None:
-    containers = wired.control.containers
-    full = [wired.made(NetworkRequest(network=other.id)) for _ in range(2)]
-    pod = wired.made(NetworkRequest(network=net.id))
-    who = wired.who()
-    containers.network_attach(who, pod.uuid, network=other.id)
-    wired.settle()
-    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
-    assert action.message == "Error"
-    assert "no free address left" in (action.reason or "")
-    wired.settle()
-    assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
-    assert [wish.network for wish in wired.now(pod).spec.networks] == [net.id]
-    assert [entry.key for entry in wired.ledger(pod)] == [net.id]
-    wired.delete(full[0])
-    containers.network_attach(wired.who(), pod.uuid, network=other.id)
-    wired.settle()
-    assert len(wired.ports(pod)) == 2
 
 
 def test_a_full_network_is_told(wired: Wired, other: Net) -> None:
@@ -400,7 +171,7 @@ def test_a_delete_whose_answer_is_lost_is_done_again(wired: Wired) -> None:
 
 
 def test_a_port_deleted_behind_our_back(wired: Wired, people: People, net: Net, groups: tuple[Any, Any]) -> None:
-    pod, network = wired.made(), people.connection("admin").network
+    pod, network = wired.made(NetworkRequest(network=net.id)), people.connection("admin").network
     network.delete_port(wired.ports(pod)[0])
     wired.control.containers.add_security_group(wired.who(), pod.uuid, groups[0].id)
     wired.settle()
@@ -439,7 +210,7 @@ def test_an_audit_has_made_anew_what_is_gone(wired: Wired, people: People, net: 
     assert (finding.kind, finding.ident) == ("security group", group.id)
     wired.settle()
     [group] = admin.security_groups(name=name_of(pod.uuid))
-    assert group.id in groups_of(wired, pod)
+    assert group.id in wired.groups(pod)
     admin.delete_port(before)
     [finding] = wired.audit(repair=True)[0]
     assert (finding.kind, finding.ident) == ("port", before.id)

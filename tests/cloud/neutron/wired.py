@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import openstack
 from cloud_world import Cloud, People
 
 from higgins.cloud.neutron import Neutron
@@ -30,6 +31,7 @@ from higgins.provision.audits import neutron as audit_of_neutron
 from higgins.provision.audits.stray import Audit, Known, Stray
 from higgins.provision.loop import Provisioner
 from higgins.provision.ports import Ports, SecurityGroups
+from higgins.provision.undo import Undo
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods
 from higgins.store.agents import assignments, reports
@@ -124,6 +126,7 @@ class Wired:
 
     def _provisioner(self) -> Provisioner:
         kinds = [SecurityGroups(self.neutron, self.installation), Ports(self.neutron, self.installation)]
+        self.undo = Undo(self.db, LocalHints(), self.sealer)
         return Provisioner(self.db, LocalHints(), kinds, self.sealer)
 
     def _hello(self, tx: Transaction, chassis: str) -> None:
@@ -134,20 +137,13 @@ class Wired:
         hosts.hello(tx, self.host_id, facts, "unix:/nowhere", "token", self.sealer)
 
     def who(self, persona: str = "member") -> caller.Caller:
-        """One of the people with a fresh request id, as identity would have it."""
-        connection = self.people.connection(persona)
-        return caller.Caller(
-            user_id=connection.current_user_id,
-            project_id=connection.current_project_id,
-            roles=frozenset({persona if persona != "stranger" else "member"}),
-            request_id=f"req-{uuid.uuid4()}",
-            token=connection.auth_token,
-        )
+        """One of the people with a fresh request id."""
+        return caller_of(self.people.connection(persona), persona if persona != "stranger" else "member")
 
-    def create(self, *nets: NetworkRequest, persona: str = "member", **fields: Any) -> Pod:
-        """A container as it is wished."""
+    def create(self, *nets: NetworkRequest, who: caller.Caller | None = None, **fields: Any) -> Pod:
+        """A container as it is wished, by the member unless somebody else is named."""
         new = NewContainer(image="busybox", cpu=0.1, memory_mib=4, nets=nets, **fields)
-        return self.control.containers.create(self.who(persona), new, run=True)
+        return self.control.containers.create(who or self.who(), new, run=True)
 
     def made(self, *nets: NetworkRequest, **fields: Any) -> Pod:
         """A container that its host runs."""
@@ -160,14 +156,20 @@ class Wired:
         self.scheduler.run_once()
         self.provisioner.make_once()
 
-    def report(self, pod: Pod, phase: Phase = Phase.RUNNING) -> Pod:
+    def report(
+        self, pod: Pod, phase: Phase = Phase.RUNNING, *, plugged: tuple[model.Plug, ...] | None = None, reason: str = ""
+    ) -> Pod:
         """The host has dealt with the newest wish, and provisioning takes back what that sets free."""
         now = self.row(pod)
         assert now is not None
         assert now.host_id is not None
         self._numbers += 1
         status = model.PodStatus(
-            phase=phase, observed_generation=now.generation, observed_run=now.run, addresses=addresses(self.plugs(pod))
+            phase=phase,
+            observed_generation=now.generation,
+            observed_run=now.run,
+            reason=reason,
+            addresses=addresses(self.plugs(pod) if plugged is None else plugged),
         )
         said = contract.Report(number=self._numbers, pods=(contract.PodReport(uuid=pod.uuid, status=status),))
         with self.db.write() as tx:
@@ -241,6 +243,11 @@ class Wired:
         found = audit_of_neutron.strays(known, self.neutron, self.db)
         return [one for one in found if "no container here" not in one.finding.text]
 
+    def groups(self, pod: Pod) -> set[str]:
+        """The security groups of its one port."""
+        [port] = self.ports(pod)
+        return {*port.security_group_ids}
+
     def end(self) -> None:
         """Delete what is left and let the store go."""
         self.watched.lost.clear()
@@ -249,6 +256,17 @@ class Wired:
         for pod in left:
             self.delete(pod)
         self.db.close()
+
+
+def caller_of(connection: openstack.connection.Connection, role: str) -> caller.Caller:
+    """A user as identity would have him."""
+    return caller.Caller(
+        user_id=connection.current_user_id,
+        project_id=connection.current_project_id,
+        roles=frozenset({role}),
+        request_id=f"req-{uuid.uuid4()}",
+        token=connection.auth_token,
+    )
 
 
 def addresses(plugs: tuple[model.Plug, ...]) -> tuple[model.Address, ...]:

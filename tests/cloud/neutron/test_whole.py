@@ -1,0 +1,71 @@
+"""Networks through the API of the cloud's own Higgins, down to the interfaces in a container and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cloud_world import Api, People
+from wired import Net
+
+from higgins.provision.ports import name_of
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def interfaces(api: Api, container: str) -> str:
+    """What the container sees of its addresses."""
+    answer = api("POST", f"/containers/{container}/execute", command="ip -o addr", run="true")
+    assert answer.status == 200, answer.body
+    return str(answer.body["output"])
+
+
+def networks(api: Api, container: str) -> list[Any]:
+    answer = api("GET", f"/containers/{container}/network_list")
+    return list(answer.body["networks"])
+
+
+def test_networks_are_attached_and_detached_while_it_runs(people: People, net: Net, other: Net, port: Any) -> None:
+    api = people.api("member")
+    with api.container(nets=[{"network": net.id, "v4-fixed-ip": "198.18.7.50"}], exposed_ports={"80/tcp": {}}) as made:
+        ident = made["uuid"]
+        assert {one["addr"] for one in made["addresses"][net.id]} >= {"198.18.7.50"}
+        assert "198.18.7.50/24" in interfaces(api, ident)
+        assert api("POST", f"/containers/{ident}/network_attach", network=other.id, fixed_ip="198.18.8.6").status == 200
+        shown = api.wait(ident, "Running")
+        assert [one["addr"] for one in shown["addresses"][other.id]] == ["198.18.8.6"]
+        assert "198.18.8.6/29" in interfaces(api, ident)
+        assert [one["net_id"] for one in networks(api, ident)] == [net.id, other.id]
+        assert api("POST", f"/containers/{ident}/network_attach", network=other.id).status == 400
+        assert api("POST", f"/containers/{ident}/network_detach", network=other.id).status == 202
+        api.wait(ident, "Running")
+        assert "198.18.8.6" not in interfaces(api, ident)
+        assert api("POST", f"/containers/{ident}/network_detach", network=other.id).status == 400
+        assert api("POST", f"/containers/{ident}/network_attach", port=port.id).status == 200
+        shown = api.wait(ident, "Running")
+        assert {one["addr"]: one["preserve_on_delete"] for one in shown["addresses"][net.id]}[
+            port.fixed_ips[0]["ip_address"]
+        ]
+        before = networks(api, ident)
+        for action, status in (("stop", "Stopped"), ("start", "Running"), ("rebuild", "Running")):
+            answer = api("POST", f"/containers/{ident}/{action}", **({"timeout": 0} if action == "stop" else {}))
+            assert answer.status == 202, answer.body
+            api.wait(ident, status)
+            assert networks(api, ident) == before
+    neutron = people.connection("member").network
+    assert neutron.get_port(port.id).device_id == ""
+    assert list(neutron.security_groups(name=name_of(ident))) == []
+
+
+def test_groups_are_added_and_removed_while_it_runs(people: People, groups: tuple[Any, Any]) -> None:
+    api, neutron = people.api("member"), people.connection("member").network
+    with api.container(security_groups=[groups[0].name]) as made:
+        ident = made["uuid"]
+        for action, expected in (
+            ("add_security_group", {groups[0].id, groups[1].id}),
+            ("remove_security_group", {groups[0].id}),
+        ):
+            answer = api("POST", f"/containers/{ident}/{action}", version="1.14", name=groups[1].name)
+            assert answer.status == 202, answer.body
+            assert {*api.wait(ident, "Running")["security_groups"]} == expected
+            assert {*next(iter(neutron.ports(device_id=ident))).security_group_ids} == expected
