@@ -318,10 +318,10 @@ class Agent:
                 if time.monotonic() - inventory_at >= self._timings.inventory_s:
                     inventory_at = time.monotonic()
                     self._tell_facts()
-                    self._eviction.sweep()
                 if time.monotonic() - recheck_at >= self._timings.resync_s:
                     recheck_at = time.monotonic()
                     self._recheck()
+                    self._eviction.sweep()
             except errors.HigginsError as error:
                 LOG.warning("Housekeeping is tried again: %s", error.message)
             except Exception:

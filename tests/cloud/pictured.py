@@ -117,7 +117,13 @@ class Pictured:
 
     def start_agent(self, **words: Any) -> None:
         """An agent, another one when there was one."""
-        timings = Timings(backoff_first_s=0.1, poll_wait_s=2, tick_s=0.2, inventory_s=0.2, image_unused_s=words.pop("unused_s", 3600))
+        timings = Timings(
+            backoff_first_s=0.1,
+            poll_wait_s=2,
+            tick_s=0.2,
+            resync_s=words.pop("resync_s", 600),
+            image_unused_s=words.pop("unused_s", 3600),
+        )
         if self.agent is not None:
             self.agent.stop()
         self.agent = Agent(
