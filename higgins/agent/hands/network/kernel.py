@@ -80,13 +80,13 @@ def make_pair(plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: 
 
     def work() -> None:
         with _netlink() as ip:
-            inner = _next_name(ip) if inside else names.inner(plug.port)
+            inner = _next_name() if inside else names.inner(plug.port)
             peer = {"ifname": outer, "mtu": plug.mtu, "net_ns_fd": host}
             ip.link("add", ifname=inner, kind="veth", address=plug.mac, mtu=plug.mtu, peer=peer)
             if plug.datapath_type == "netdev":  # such a switch passes packets on as they are, without sums
                 _compute_sums_in_software(inner)
             if inside:
-                _set_up(ip, _index(ip, inner), inner, plug, gateway=gateway)
+                _set_up(ip, _index(inner), inner, plug, gateway=gateway)
 
     try:
         if inside:
@@ -96,20 +96,14 @@ def make_pair(plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: 
     finally:
         os.close(host)
     with _netlink() as ip:
-        ip.link("set", index=_index(ip, outer), ifalias=tag.alias(), state="up")
-
-
-def rename(outer: str, tag: names.Tag) -> None:
-    """Give a link another tag."""
-    with _netlink() as ip:
-        ip.link("set", index=_index(ip, outer), ifalias=tag.alias())
+        ip.link("set", index=_index(outer), ifalias=tag.alias(), state="up")
 
 
 def remove_link(name: str) -> None:
     """Take a link of the host away, and its other end wherever that is; nothing happens when it is not there."""
-    with _netlink() as ip:
-        for found in ip.link_lookup(ifname=name):
-            ip.link("del", index=found)
+    if has_link(name):
+        with _netlink() as ip:
+            ip.link("del", index=_index(name))
 
 
 def tags() -> dict[str, names.Tag]:
@@ -175,16 +169,17 @@ def _family(fixed: model.FixedIp) -> int:
     return socket.AF_INET6 if fixed.version == 6 else socket.AF_INET
 
 
-def _next_name(ip: Any) -> str:
-    taken = {link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
+def _next_name() -> str:
+    taken = {name for _, name in socket.if_nameindex()}
     return next(name for place in range(len(taken) + 1) if (name := f"eth{place}") not in taken)
 
 
-def _index(ip: Any, name: str) -> int:
-    found = ip.link_lookup(ifname=name)
-    if not found:
-        raise errors.NotReady(f"The link {name} vanished from this host while it was plugged.")
-    return int(found[0])
+def _index(name: str) -> int:
+    # Asked of the kernel by name: pyroute2 would have it tell every link of the namespace, and read each.
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as gone:
+        raise errors.NotReady(f"The link {name} vanished from this host meanwhile.") from gone
 
 
 def _compute_sums_in_software(name: str) -> None:

@@ -16,25 +16,24 @@ LENGTH_OF_PORT = 11  # OVN, Neutron's agents and operators look for tap and this
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """Whose a link is. ``ready`` once it is also on its bridge."""
+    """Whose a link is, and on which bridge its outer end belongs; a link gets it once it is set up."""
 
     mark: str
     pod: str
     port: str
     bridge: str
-    ready: bool = False
 
     def alias(self) -> str:
         """As a link carries it."""
-        return ":".join((PREFIX, self.mark, self.pod, self.port, self.bridge, "ready" if self.ready else "making"))
+        return ":".join((PREFIX, self.mark, self.pod, self.port, self.bridge))
 
 
 def tag_of(alias: str | None) -> Tag | None:
     """What an alias says; None when it is not one of Higgins'."""
     words = (alias or "").split(":")
-    if len(words) != 6 or words[0] != PREFIX:
+    if len(words) != 5 or words[0] != PREFIX:
         return None
-    return Tag(mark=words[1], pod=words[2], port=words[3], bridge=words[4], ready=words[5] == "ready")
+    return Tag(mark=words[1], pod=words[2], port=words[3], bridge=words[4])
 
 
 def mark_of(state_dir: str) -> str:

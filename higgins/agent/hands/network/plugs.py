@@ -28,7 +28,6 @@ class Kernel(Protocol):
     def has_namespace(self, path: str) -> bool: ...  # noqa: D102
     def namespaces(self) -> tuple[str, ...]: ...  # noqa: D102
     def make_pair(self, plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: bool) -> None: ...  # noqa: D102
-    def rename(self, outer: str, tag: names.Tag) -> None: ...  # noqa: D102
     def remove_link(self, name: str) -> None: ...  # noqa: D102
     def has_link(self, name: str) -> bool: ...  # noqa: D102
     def tags(self) -> dict[str, names.Tag]: ...  # noqa: D102
@@ -94,7 +93,7 @@ class Network:
         for port in {*known, *(plug.port for plug in want.plugs)}:
             linked = self._kernel.has_link(names.outer(port))
             if linked or self._bridges.has(port):
-                plugs[port] = bool(linked and port in known and known[port].ready and self._bridges.has(port))
+                plugs[port] = bool(linked and port in known and known[port].bridge and self._bridges.has(port))
             else:
                 self._forget(want.uuid, port)
         return Found(namespace=self._kernel.has_namespace(self.path(want.uuid)) if self.joins else None, plugs=plugs)
@@ -122,9 +121,6 @@ class Network:
             self._kernel.make_pair(plug, tag, inside=self.path(pod) if self.joins else None, gateway=first)
             self._keep(tag)
         self._bridges.plug(pod, plug, self._mark)
-        done = dataclasses.replace(tag, ready=True)
-        self._kernel.rename(outer, done)
-        self._keep(done)
 
     def unplug(self, want: model.Assignment, port: str) -> None:
         """Take a port's link away; the next port's gateway becomes the default route."""
