@@ -68,6 +68,7 @@ class Observer:
     ) -> None:
         self._engine, self._journal, self._files, self.boot = engine, journal, files, boot
         self._network, self._blocks = network, blocks
+        self.known = False  # whether the engine has told everything once
         self._lock = threading.Lock()
         self._facts: dict[str, model.ContainerFacts] = {}
         self._hints: dict[str, set[str]] = {}
@@ -96,6 +97,7 @@ class Observer:
             self._dirty |= touched
             self._owners.update({found.uuid: found.pod for found in facts.values()})
             self._volumes = volumes
+            self.known = True
 
     def recheck(self) -> tuple[dict[str, model.ContainerFacts], frozenset[str]]:
         """Everything of ours in the engine now, and the pods of which it differs from the facts kept: those will be inspected."""

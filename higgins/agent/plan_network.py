@@ -5,12 +5,13 @@ A namespace and every port are there before a container is created or started; p
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from higgins.agent.steps import ALIVE, Have, Step, members
 from higgins.core import model
 from higgins.core.phase import EngineState
+
+ENDS = ("unpause", "stop", "remove")
 
 
 def before(want: model.Assignment, have: Have) -> Iterator[Step]:
@@ -30,10 +31,10 @@ def before(want: model.Assignment, have: Have) -> Iterator[Step]:
 
 
 def until_it_is_there(steps: list[Step], want: model.Assignment, have: Have) -> list[Step]:
-    """A plan, up to what needs a namespace that can be made only once those in the old one have ended."""
+    """A plan; only what ends containers, where one that others need cannot be made before they have ended."""
     if not _runs_without_a_name(want, have):
         return steps
-    return list(itertools.takewhile(lambda step: step.verb not in ("create", "start"), steps)) or steps
+    return [step for step in steps if step.verb in ENDS] or steps
 
 
 def _runs_without_a_name(want: model.Assignment, have: Have) -> bool:

@@ -80,8 +80,8 @@ class Orphans:
 
     def _remove(self, grace_s: float) -> Leftovers:
         with self._lock:
-            if not self._allowed:
-                return Leftovers()
+            if not self._allowed or not self._observer.known:
+                return Leftovers()  # what a container uses is taken away after it, so that all containers must be known
         self.settle()
         found = self.found()
         now = time.monotonic()
@@ -91,11 +91,17 @@ class Orphans:
             named += [("volumes", pod) for pod in found.volumes]
             self._seen = {name: self._seen.get(name, now) for name in named}
             due = {name for name, since in self._seen.items() if now - since >= grace_s}
+        containers = tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod))
+        in_use = {each.pod for each in found.containers if each not in containers}
+
+        def left(kind: str, pods: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(pod for pod in pods if pod not in in_use and self._is_due(due, kind, pod, pod))
+
         removed = Leftovers(
-            containers=tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod)),
-            files=tuple(pod for pod in found.files if self._is_due(due, "files", pod, pod)),
-            networks=tuple(pod for pod in found.networks if self._is_due(due, "network", pod, pod)),
-            volumes=tuple(pod for pod in found.volumes if self._is_due(due, "volumes", pod, pod)),
+            containers=containers,
+            files=left("files", found.files),
+            networks=left("network", found.networks),
+            volumes=left("volumes", found.volumes),
         )
         self._take_away(removed)
         return removed

@@ -205,21 +205,10 @@ def resized(found: ContainerFacts, want: model.Assignment) -> ContainerFacts:
     return dataclasses.replace(found, memory_mib=made.memory_mib)
 
 
-def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
-    """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
+def apply_things(step: Step, have: Have) -> Have | None:
+    """Volumes and files: there before who uses them, gone after."""
     new = dataclasses.replace
-    found = have.containers.get(step.target)
-
-    if changed := apply_network(step, have, want):
-        return changed
-
-    def put(facts, run=None):
-        runs = have.runs if run is None else {**have.runs, step.target: run}
-        return new(have, containers={**have.containers, step.target: facts}, runs=runs)
-
     match step.verb:
-        case "pull":
-            return new(have, resolved=have.resolved | {step.target}, absent=have.absent - {step.target})
         case "create_volume":
             assert step.target not in have.volumes
             return new(have, volumes=have.volumes | {step.target})
@@ -231,6 +220,24 @@ def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
         case "remove_files":
             assert not have.containers
             return new(have, files=frozenset())
+    return None
+
+
+def apply(step: Step, have: Have, want: model.Assignment) -> Have:  # noqa: C901
+    """The engine's part, with its own rules: what may not be done in a state is a planner's mistake."""
+    new = dataclasses.replace
+    found = have.containers.get(step.target)
+
+    if changed := apply_network(step, have, want) or apply_things(step, have):
+        return changed
+
+    def put(facts, run=None):
+        runs = have.runs if run is None else {**have.runs, step.target: run}
+        return new(have, containers={**have.containers, step.target: facts}, runs=runs)
+
+    match step.verb:
+        case "pull":
+            return new(have, resolved=have.resolved | {step.target}, absent=have.absent - {step.target})
         case "create":
             assert found is None
             have = new(have, builds={**have.builds, step.target: want.build})
