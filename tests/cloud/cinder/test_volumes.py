@@ -63,7 +63,7 @@ def test_a_volume_of_a_size_is_the_projects_own_and_goes_with_its_container(stor
 
 @pytest.mark.parametrize("call", ["POST /volumes", "POST /attachments"])
 def test_an_answer_that_was_lost_makes_nothing_twice(stored: Stored, call: str) -> None:
-    stored.watched.lost = [call]
+    stored.asked.lost = [call]
     stored.in_project.lost = [call]
     pod = stored.create(MountRequest(destination="/data", size_gib=1))
     stored.settle()
@@ -77,7 +77,7 @@ def test_an_answer_that_was_lost_makes_nothing_twice(stored: Stored, call: str) 
 
 @pytest.mark.parametrize("call", ["POST /volumes", "POST /attachments"])
 def test_what_was_asked_for_without_an_answer_is_taken_back(stored: Stored, call: str) -> None:
-    stored.watched.lost = [call]
+    stored.asked.lost = [call]
     stored.in_project.lost = [call]
     pod = stored.create(MountRequest(destination="/data", size_gib=1))
     stored.settle()
@@ -88,7 +88,7 @@ def test_what_was_asked_for_without_an_answer_is_taken_back(stored: Stored, call
 @pytest.mark.parametrize("call", ["DELETE /attachments", "DELETE /volumes"])
 def test_an_end_whose_answer_was_lost_is_asked_for_again(stored: Stored, call: str) -> None:
     pod, _ = stored.made(MountRequest(destination="/data", size_gib=1))
-    stored.watched.lost = [call]
+    stored.asked.lost = [call]
     with pytest.raises(AssertionError):
         stored.delete(pod)
     stored.provisioner().take_back_once()
