@@ -88,7 +88,7 @@ class Lane:
 
     def delete(self, uuid):
         """Have a container deleted, whatever its state."""
-        self._insisted("DELETE", f"/v1/containers/{uuid}?force=true&stop=true", None, (204, 404))
+        self._insisted("DELETE", f"/v1/containers/{uuid}?stop=true", None, (204, 404))
 
     def ended(self, uuid):
         """The container once nothing is under way."""
@@ -175,9 +175,7 @@ class Lane:
 
     def _delete(self, life: Life) -> None:
         outcome, life.outcome = life.outcome, "stuck"
-        for words in ("stop=true", "force=true"):
-            if self._asked(life, "DELETE", f"/v1/containers/{life.uuid}?{words}") is not None:
-                break
+        self._asked(life, "DELETE", f"/v1/containers/{life.uuid}?stop=true")
         self._until(life, lambda one: one is None, "gone")
         life.outcome = outcome
 

@@ -33,8 +33,8 @@ def some(sites: Mapping[str, int]) -> Iterator[Life]:
 
 
 def few(sites: Mapping[str, int]) -> Iterator[Life]:
-    """One answer of each call site, and not the same ones."""
-    for number, site in enumerate(sorted(sites)):
+    """One answer of every third call site, and not the same ones."""
+    for number, site in enumerate(sorted(sites)[::3]):
         yield Life(site, ANSWERS[number % len(ANSWERS)], lasts_s=LASTING_S if number % 2 else 0.0)
 
 

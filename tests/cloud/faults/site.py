@@ -129,7 +129,7 @@ class Site:
     def _configure(self, database):
         keystone = f"http://{self.proxies['identity'].address}/v3"
         password = (self.tenant.cloud.place / "secret" / "higgins").read_text().strip()
-        account = {
+        self.account = account = {
             "auth_url": keystone,
             "username": "higgins",
             "password": password,
@@ -154,7 +154,7 @@ class Site:
                 "claims": "placement",
             },
             "quota": {"containers": -1, "memory": -1, "cpu": -1, "disk": -1},
-            "scheduler": {"poll_s": 1},
+            "scheduler": {"poll_s": 1, "cpu_allocation_ratio": 100, "ram_allocation_ratio": 10},
         } | ({"database": {"connection": database}} if database else {})
         text = "\n".join(
             f"[{name}]\n" + "\n".join(f"{k} = {v}" for k, v in group.items()) for name, group in groups.items()
@@ -293,4 +293,6 @@ def site_of(cloud, *, database=None):
             site.close()
     finally:
         tenant.remove()
+        # What the agent mounts its volumes below is there as long as the machine is up.
+        subprocess.run(["umount", "--quiet", str(folder / "agent" / "volumes")], check=False)
         shutil.rmtree(folder, ignore_errors=True)
