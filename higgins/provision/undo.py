@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from higgins.control.container import undo
+from higgins.core.phase import Phase
 from higgins.provision.ports import PORT, applied
 from higgins.store.loops import ledger, provisioning
 from higgins.store.pods import Pod
@@ -36,23 +37,25 @@ class Undo:
     def run_once(self) -> None:
         """One round."""
         with self._db.read() as tx:
-            failed = provisioning.failed_attaches(tx)
-        for pod in failed:
+            found = [(pod, _not_plugged(tx, pod)) for pod in provisioning.attached_with_reason(tx)]
+        failed = [(pod, networks) for pod, networks in found if networks]
+        for pod, networks in failed:
+            LOG.warning("Pod %s goes on without %s: %s", pod.uuid, ", ".join(networks), pod.reason)
             with self._db.write() as tx:
-                networks = _not_plugged(tx, pod)
-                LOG.warning("Pod %s goes on without %s: %s", pod.uuid, ", ".join(networks), pod.reason)
                 _take_out(tx, pod, self._sealer, networks=networks, groups=set(), reason=pod.reason or "")
         if failed:
             self._hints.nudge(hints.PROVISION)
 
 
 def _not_plugged(tx: Transaction, pod: Pod) -> set[str]:
-    """The keys of those networks whose port the host does not report; the last one attached when it reports all, or none at all."""
+    """The keys of those networks whose port the host does not report; of a pod that failed with all of them the last one attached."""
     reported = {one.port for one in pod.status.addresses} if pod.status is not None else set()
     entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == PORT]
     plugged = {one.key for one in entries if one.external_id in reported}
     missing = {wish.key for wish in pod.spec.networks if wish.key not in plugged}
-    return missing if missing and plugged else {wish.key for wish in pod.spec.networks[-1:]}
+    if missing and plugged:
+        return missing
+    return {wish.key for wish in pod.spec.networks[-1:]} if missing or pod.phase is Phase.FAILED else set()
 
 
 def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:

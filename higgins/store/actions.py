@@ -96,6 +96,12 @@ def finish_wishes(
     tx.change(actions.update().where(*due).values(**_ended(tx, error)))
 
 
+def failed_after_all(tx: Transaction, pod_uuid: str, generation: int, action: str, reason: str) -> None:
+    """Say of the wish of this generation, if it was this action, that it failed, though it was ended as done."""
+    this = (actions.c.pod_uuid == pod_uuid, actions.c.generation == generation, actions.c.action == str(action))
+    tx.change(actions.update().where(*this, actions.c.message.is_(None)).values(message=ERROR, reason=reason))
+
+
 def finish_gone(tx: Transaction, observed: Mapping[str, int]) -> None:
     """End all actions of pods whose rows go away: deletes and what a host had dealt with, up to this generation, as done; others as failed."""
     rows = [{"of_pod": uuid, "up_to": generation, "now": tx.now} for uuid, generation in observed.items()]

@@ -34,3 +34,4 @@ def take_out(
     for name, taken_out in failed:
         if taken_out:
             actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason, only=name)
+            actions.failed_after_all(tx, pod.uuid, pod.generation, name, reason)

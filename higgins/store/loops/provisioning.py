@@ -112,11 +112,11 @@ def failed(tx: Transaction, pod: Pod, reason: str) -> None:
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
 
 
-def failed_attaches(tx: Transaction, most: int = 50) -> builtins.list[Pod]:
-    """Pods whose newest wish is one more network, and whose host has failed with it."""
-    failed = (table.c.phase == Phase.FAILED.value, table.c.observed_generation >= table.c.generation)
+def attached_with_reason(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
+    """Pods whose newest wish is one more network, which their host has dealt with, saying what is wrong."""
+    dealt_with = (table.c.observed_generation >= table.c.generation, table.c.reason.is_not(None))
     wished = (table.c.wish == Wish.NETWORK_ATTACH.value, table.c.desired != Desired.DELETED.value)
-    return [pods.from_row(row) for row in tx.rows(pods.SELECT.where(*wished, *failed).limit(most))]
+    return [pods.from_row(row) for row in tx.rows(pods.SELECT.where(*wished, *dealt_with).limit(most))]
 
 
 def again(tx: Transaction, pod_uuid: str) -> None:
