@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import hashlib
 import pathlib
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from higgins.control.container.commit import INSTALLATION
 from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.engine import load
+from higgins.engine.api import Engine
 from higgins.provision.images import HalfImages
 from higgins.wire.client import WireClient
 from higgins.wire.hints import LocalHints
@@ -40,27 +40,28 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[running.Daemon]:
 
 @pytest.fixture
 def world(daemon: running.Daemon, cloud: Cloud, people: People) -> Iterator[Pictured]:
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="hig-"))
     engine = load.open_engine(daemon.name, f"unix://{daemon.socket}?installation={uuid.uuid4()}")
-    made = Pictured(folder, cloud, people, engine)
-    try:
+    with inhabited(cloud, people, engine) as made:
         yield made
-    finally:
-        made.end()
-        engine.close()
-        shutil.rmtree(folder)
+    engine.close()
 
 
 @pytest.fixture
 def quick(cloud: Cloud, people: People) -> Iterator[Pictured]:
     """For what does not depend on the engine."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="hig-"))
-    made = Pictured(folder, cloud, people, load.open_engine("fake", "fake:"))
-    try:
+    with inhabited(cloud, people, load.open_engine("fake", "fake:")) as made:
         yield made
-    finally:
-        made.end()
-        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def inhabited(cloud: Cloud, people: People, engine: Engine) -> Iterator[Pictured]:
+    """An installation of which nothing is left."""
+    with tempfile.TemporaryDirectory(prefix="hig-", ignore_cleanup_errors=True) as folder:
+        made = Pictured(pathlib.Path(folder), cloud, people, engine)
+        try:
+            yield made
+        finally:
+            made.end()
 
 
 @contextlib.contextmanager

@@ -171,9 +171,13 @@ def test_a_stranger_gets_nothing_from_the_driver(tmp_path, monkeypatch):
             client.sendall(
                 b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
             )
-            assert b"NetworkDriver" in client.recv(4096)
+            answer = client.makefile("rb")
+            heads = dict(
+                line.decode().strip().split(": ", 1) for line in iter(answer.readline, b"\r\n") if b": " in line
+            )
+            assert b"NetworkDriver" in answer.read(int(heads["Content-Length"]))
             driver.stop()
-            assert client.recv(4096) == b""  # whoever held on to a connection is told
+            assert answer.read() == b""  # whoever held on to a connection is told
     finally:
         driver.stop()
     assert not list(tmp_path.iterdir())

@@ -150,7 +150,7 @@ def test_the_life_of_a_container_by_openstackclient(site, openstack, tmp_path):
     assert openstack.json("set", "web", "--name", "shop")["name"] == "shop"
     openstack("set", "shop", "--cpu", "0.25", "--memory", "96")
     assert openstack.reached("shop", "Running")["memory"] == "96"
-    assert limits(site, uid) == (0.25, 96)
+    until(lambda: limits(site, uid) == (0.25, 96), "the engine has the new limits")
     openstack("rebuild", "shop")
     openstack.reached("shop", "Running")
     assert openstack.run("exec", "shop", "test", "-e", "/tmp/note")[0] == 1
@@ -283,8 +283,8 @@ def test_the_life_of_a_container_by_the_library(site, version):
         act(uid)
         site.reached(uid, status)
     assert containers.update(uid, memory="96").memory == "96"
+    until(lambda: limits(site, uid) == (0.5, 96), "the engine has the new limit")
     site.reached(uid, "Running")
-    assert limits(site, uid) == (0.5, 96)
     if number >= 13:
         assert [one.net_id for one in containers.network_list(uid)] == [*containers.get(uid).addresses]
     assert {"create", "kill", "rebuild", "update"} <= {one.action for one in client.actions.list(uid)}
