@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import secrets
 import uuid
@@ -48,14 +49,15 @@ class Creator:
         """See ``Containers.create``."""
         self._check_policy(caller, new)
         limits.check_new(self._means.settings, new)
+        chosen, found_image, clouded = self._looked_up(caller, new)
         order = _Order(
             caller=caller,
             new=new,
             uuid=str(uuid.uuid4()),
             name=new.name or names.default_name(secrets.randbelow(names.DEFAULT_NAMES)),
-            chosen=choose(self._networking, caller, new.nets, new.security_groups),
-            found_image=picture.find(self._means, caller, new.image, new.image_driver),
-            clouded=mounts.in_cloud(self._means, caller, new.mounts),
+            chosen=chosen,
+            found_image=found_image,
+            clouded=clouded,
             run=run,
         )
 
@@ -69,6 +71,21 @@ class Creator:
         pod = self._means.db.retrying(work)
         self._means.hint(pod.host_id)
         return pod
+
+    def _looked_up(
+        self, caller: Caller, new: NewContainer
+    ) -> tuple[Chosen, ImageGrant | None, tuple[Mount | None, ...]]:
+        """What the request means by the services' words; of several services that must be asked, each at the same time as the others."""
+        means = self._means
+        if means.services is None or not (new.mounts or picture.of_glance(means, new.image_driver)):
+            chosen = choose(self._networking, caller, new.nets, new.security_groups)
+            found = picture.find(means, caller, new.image, new.image_driver)
+            return chosen, found, mounts.in_cloud(means, caller, new.mounts)
+        with concurrent.futures.ThreadPoolExecutor(2, "together") as threads:
+            found_image = threads.submit(picture.find, means, caller, new.image, new.image_driver)
+            clouded = threads.submit(mounts.in_cloud, means, caller, new.mounts)
+            chosen = choose(self._networking, caller, new.nets, new.security_groups)
+            return chosen, found_image.result(), clouded.result()
 
     def _check_policy(self, caller: Caller, new: NewContainer) -> None:
         gated = (

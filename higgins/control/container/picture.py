@@ -14,12 +14,17 @@ from higgins.core.model import ImageGrant
 GLANCE = "glance"
 
 
+def of_glance(means: Means, driver: str | None) -> bool:
+    """Whether an image is Glance's by this driver, or without one by the installation's first."""
+    return (driver or means.settings.image_drivers[0]) == GLANCE
+
+
 def find(means: Means, caller: Caller, image: str, driver: str | None) -> ImageGrant | None:
     """The image of Glance that is meant; ``None`` where the driver (or, without one, the installation's first) is another.
 
     ``ImageNotFound`` (400), ``Conflict`` when several are called so, ``Invalid`` for one that no container can be made of.
     """
-    if (driver or means.settings.image_drivers[0]) != GLANCE:
+    if not of_glance(means, driver):
         return None
     glance = port(means, caller)
     found = _named(glance, caller, image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 from typing import Literal, Protocol
 
@@ -47,10 +48,13 @@ class Networking(Protocol):
 
 
 def choose(networking: Networking, caller: Caller, nets: tuple[NetworkRequest, ...], groups: tuple[str, ...]) -> Chosen:
-    """What a new container is to be connected to."""
-    found = networking.groups(caller, groups)
-    nets_found = networking.networks(caller, nets)
-    return Chosen(network_driver=networking.name, networks=nets_found, security_groups=found)
+    """What a new container is to be connected to; groups and networks are asked for at the same time."""
+    if not groups:
+        return Chosen(network_driver=networking.name, networks=networking.networks(caller, nets))
+    with concurrent.futures.ThreadPoolExecutor(1, "together") as threads:
+        asked = threads.submit(networking.networks, caller, nets)
+        found = networking.groups(caller, groups)
+        return Chosen(network_driver=networking.name, networks=asked.result(), security_groups=found)
 
 
 def networking_of(means: Means) -> Networking:

@@ -5,12 +5,12 @@ Changes nothing at Neutron: ports and groups are made by provisioning.
 
 from __future__ import annotations
 
-import concurrent.futures
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
 from higgins.cloud.neutron import Network, Neutron, Port
+from higgins.cloud.together import together
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -29,8 +29,6 @@ class _Named(Protocol):
 
 
 Found = TypeVar("Found", bound=_Named)
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class NeutronNetworks:
@@ -48,7 +46,7 @@ class NeutronNetworks:
         ``NotFound``, ``Conflict`` (a name that several have, no network at all), ``Forbidden`` for an external network, ``Invalid`` for a port
         in use, a port of another project or an address outside the network.
         """
-        wishes = _side_by_side(lambda one: self._wish(caller, one), asked or (NetworkRequest(),))
+        wishes = together(lambda one: self._wish(caller, one), asked or (NetworkRequest(),))
         keys = [wish.key for wish in wishes]
         for key in keys:
             if keys.count(key) > 1:
@@ -57,7 +55,7 @@ class NeutronNetworks:
 
     def groups(self, caller: Caller, asked: tuple[str, ...]) -> tuple[str, ...]:
         """The uuids of security groups; ``Invalid`` for an unknown one, ``Conflict`` for a name that several have."""
-        return tuple(dict.fromkeys(_side_by_side(lambda one: self._group(caller, one), asked)))
+        return tuple(dict.fromkeys(together(lambda one: self._group(caller, one), asked)))
 
     def network(self, caller: Caller, ident: str | None) -> str:
         """The uuid of a network that the caller sees; ``NotFound``, ``Conflict``."""
@@ -178,11 +176,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 def _plain(text: str | None) -> str | None:
     """An address as Neutron writes it."""
     return str(_address(text)) if text else None
-
-
-def _side_by_side(work: Callable[[T], R], things: Sequence[T]) -> list[R]:
-    """What ``work`` gives for each; several are asked for at the same time. Raises the first error."""
-    if len(things) < 2:
-        return [work(thing) for thing in things]
-    with concurrent.futures.ThreadPoolExecutor(min(len(things), 8), "neutron") as threads:
-        return list(threads.map(work, things))
