@@ -6,14 +6,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bench import lists, memory, plugs, speed, work
 from bench.figure import Figure, columns, table
 from bench.house import CannotRun, house
 
 ROUNDS = {"s1": 40, "s2": 20, "s4": 5, "s5": 1, "s8": 1, "s10": 5}
-ONLY_WHEN_NAMED = {"plug": 20}  # what only the test cloud has room for
+ONLY_WHEN_NAMED = {"plug": 20, "s3": 15, "s10-cloud": 5}  # what only the test cloud has room for
 ON_AN_ENGINE = {"s1": speed.accepted, "s2": speed.one_at_a_time, "s4": speed.many_at_once, "s8": memory.memory}
 
 
@@ -38,7 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="bench/run", description="Measure Higgins beside the engine alone, in one run."
     )
     parser.add_argument(
-        "which", nargs="*", default=[], metavar="s1|s2|s4|s5|s8|s10|plug", help="which figures (default: all but plug)"
+        "which",
+        nargs="*",
+        default=[],
+        metavar="s1|s2|s4|s5|s8|s10|plug|s3|s10-cloud",
+        help="which figures (default: all but the last three, which need the test cloud)",
     )
     parser.add_argument("--engine", choices=("podman", "docker"), default="podman", help="default: podman")
     parser.add_argument("--rounds", type=int, help="how often each figure is taken (default: as fits the figure)")
@@ -69,6 +73,22 @@ def _run(options: argparse.Namespace) -> Iterator[Figure]:
         yield from work.work(options.engine, rounds("s10"))
     if "plug" in options.which:
         yield from plugs.plugs(rounds("plug"))
+    if {"s3", "s10-cloud"} & {*options.which}:
+        yield from _in_a_cloud(options, rounds)
+
+
+def _in_a_cloud(options: argparse.Namespace, rounds: Callable[[str], int]) -> Iterator[Figure]:
+    # What these need is not there outside of a test cloud.
+    from bench.cloud import counts, parts, speed
+    from bench.cloud.town import town
+
+    with town() as found:
+        if "s3" in options.which:
+            yield from speed.one_at_a_time(found, options.engine, rounds("s3"))
+            yield from speed.many_at_once(found, options.engine, max(2, rounds("s3") // 5))
+            yield from parts.parts(found, options.engine, rounds("s3"))
+        if "s10-cloud" in options.which:
+            yield from counts.counts(found, options.engine, rounds("s10-cloud"))
 
 
 def _print(figures: list[Figure], path: str | None) -> None:
@@ -77,6 +97,11 @@ def _print(figures: list[Figure], path: str | None) -> None:
     lines = [figure.line() for figure in figures]
     print(table(figures))
     _print_parts([figure for figure in figures if "by_part" in figure.detail])
+    for figure in figures:
+        for name in ("table", "calls"):
+            if name in figure.detail:
+                print(f"\n{figure.name}")
+                print(columns([tuple(map(str, row)) for row in json.loads(json.dumps(figure.detail[name]))]))
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
     print("\n".join(lines))
     if path:

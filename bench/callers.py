@@ -134,6 +134,10 @@ class RawEngine(Caller):
         """Start it; the engine answers when its process runs."""
         self.call("POST", f"/containers/{ident}/start")
 
+    def stop(self, ident: str) -> None:
+        """Kill it."""
+        self.call("POST", f"/containers/{ident}/stop?t=0")
+
     def remove(self, ident: str) -> None:
         """Kill and remove it."""
         quick = "&timeout=0" if self._name == "podman" else ""

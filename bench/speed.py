@@ -141,7 +141,7 @@ def _all_ours(house: House, quickest_engine_s: float) -> tuple[float, float]:
         idents = list(pool.map(Api.create, callers))
         accepted_s = time.perf_counter() - began
         threading.Event().wait(max(0.0, quickest_engine_s - accepted_s))
-        _watch(watcher, set(idents))
+        watch(watcher, set(idents))
         took = time.perf_counter() - began
         list(pool.map(Api.delete, callers, idents))
     for ident in idents:
@@ -151,7 +151,8 @@ def _all_ours(house: House, quickest_engine_s: float) -> tuple[float, float]:
     return took, accepted_s
 
 
-def _watch(api: Api, idents: set[str]) -> None:
+def watch(api: Api, idents: set[str]) -> None:
+    """Return when a list shows all of them Running."""
     deadline, pause = time.monotonic() + 300, threading.Event()
     while True:
         statuses = api.statuses()
