@@ -27,7 +27,7 @@ import uuid
 import pytest
 import yaml
 
-from higgins.cmd import audit
+from higgins.cmd import audit, clouds
 from higgins.core.phase import EngineState
 from higgins.engine.load import open_engine
 from higgins.store import seal, session
@@ -275,7 +275,8 @@ class Whole:
         database = session.Database(f"sqlite:///{self.state / 'higgins.db'}")
         try:
             sealer = seal.Sealer(seal.load_or_create_key(self.state / "secret.key"))
-            result = audit.look(database, sealer, repair=repair, stuck_after_s=stuck_after_s)
+            services = clouds.open_audits(None, database)
+            result = audit.look(database, sealer, services, repair=repair, stuck_after_s=stuck_after_s)
         finally:
             database.close()
         return [f"{one.kind} {one.ident}: {one.text}" for one in result.findings]

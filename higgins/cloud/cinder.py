@@ -100,6 +100,13 @@ class Cinder:
         except errors.NotFound:
             return
 
+    def disown(self, ident: str, key: str) -> None:
+        """Take one of a volume's metadata away; nothing happens when it has none such."""
+        try:
+            self._own.call("DELETE", f"/volumes/{ident}/metadata/{key}")
+        except errors.NotFound:
+            return
+
     def attachment(self, ident: str) -> Attachment:
         """One attachment with its connection."""
         return _attachment(self._own.call("GET", f"/attachments/{ident}")["attachment"])
@@ -108,6 +115,12 @@ class Cinder:
         """What attaches a volume, or any, to a server (a container), without connections."""
         query = {"all_tenants": "1", "instance_id": server} | ({"volume_id": volume} if volume else {})
         return [_attachment(one) for one in self._own.call("GET", "/attachments", query=query)["attachments"]]
+
+    def unfinished(self) -> Iterator[Attachment]:
+        """Attachments of all projects that hold their volume and were never completed, which no volume shows; without connections."""
+        for status in ("reserved", "attaching"):
+            query = {"all_tenants": "1", "attach_status": status}
+            yield from (_attachment(one) for one in self._own.call("GET", "/attachments", query=query)["attachments"])
 
     def attach(self, volume: str, *, server: str, connector: Mapping[str, Any], mode: str, mark: str) -> Attachment:
         """Connect a volume to the host that ``connector`` describes; ``mode`` is ``rw`` or ``ro``. ``Invalid`` when its status forbids it."""

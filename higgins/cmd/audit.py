@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from higgins.core import errors
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired, Phase
-from higgins.provision.audits.stray import Audit, settled
+from higgins.provision.audits.stray import Audit, Stray, settled
 from higgins.store import hosts, pods
 from higgins.store.hosts import Host
 from higgins.store.pods import Pod
@@ -43,46 +43,48 @@ def look(
 ) -> Result:
     """One audit of the database, of every host and of every service that answers; ``agents_ca_file`` signs what agents show."""
     with database.read() as tx:
-        found = audit.findings(tx, stuck_after_s=stuck_after_s)
+        inside = audit.findings(tx, stuck_after_s=stuck_after_s)
         every_host = hosts.list(tx)
-    repaired = 0
+    outside: list[Finding] = []
     for host in every_host:
-        on_host, put_right = _look_at_host(database, host, sealer, agents_ca_file, repair=repair)
-        found += on_host
-        repaired += put_right
+        outside += _look_at_host(database, host, sealer, agents_ca_file, repair=repair)
+    covered: set[tuple[str, str, str]] = set()
     for service in services:
-        outside, put_right = _look_at_service(database, service, repair=repair)
-        found += outside
-        repaired += put_right
+        strays, found = _look_at_service(database, service, repair=repair)
+        covered |= {(one.kind, one.ident, one.text) for one in strays}
+        outside += found
+    repaired = 0
     if repair:
         with database.write() as tx:
-            repaired += audit.repair(tx)
-    return Result(found, repaired)
+            repaired = audit.repair(tx)
+        repaired += sum(one.repairable for one in outside)
+    return Result([*(one for one in inside if (one.kind, one.ident, one.text) not in covered), *outside], repaired)
 
 
-def _look_at_service(database: Database, service: Audit, *, repair: bool) -> tuple[list[Finding], int]:
+def _look_at_service(database: Database, service: Audit, *, repair: bool) -> tuple[list[Finding], list[Finding]]:
+    """What was found, and the same as it is to be told: what could not be put right says why."""
     try:
         strays = settled(database, service)
     except errors.HigginsError as error:
-        return [Finding("service", service.title, f"it could not be asked: {error.message}", False)], 0
-    found, repaired = [], 0
-    for one in strays:
-        finding = one.finding
-        if repair and one.put_right is not None:
-            try:
-                one.put_right()
-                repaired += 1
-            except errors.HigginsError as error:
-                finding = dataclasses.replace(
-                    finding, text=f"{finding.text}; that failed: {error.message}", repairable=False
-                )
-        found.append(finding)
-    return found, repaired
+        return [], [Finding("service", service.title, f"it could not be asked: {error.message}", False)]
+    told = [_put_right(one) if repair else one.finding for one in strays]
+    return [one.finding for one in strays], told
+
+
+def _put_right(one: Stray) -> Finding:
+    try:
+        if one.put_right is not None:
+            one.put_right()
+    except errors.HigginsError as error:
+        return dataclasses.replace(
+            one.finding, text=f"{one.finding.text}; putting it right failed: {error.message}", repairable=False
+        )
+    return one.finding
 
 
 def _look_at_host(
     database: Database, host: Host, sealer: Sealer, ca_file: str | None, *, repair: bool
-) -> tuple[list[Finding], int]:
+) -> list[Finding]:
     try:
         with contextlib.closing(LiveClient(*hosts.live(host, sealer), ca_file=ca_file)) as client:
             before = _known(database, host)
@@ -93,11 +95,22 @@ def _look_at_host(
             found = [finding for finding in _compare(host, before, answer) if finding in still]
             removed = client.repair() if repair and any(finding.repairable for finding in found) else None
     except errors.HigginsError as error:
-        return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)], 0
-    if removed is None:
-        return found, 0
-    left = (removed.leftover_files, removed.leftover_networks, removed.leftover_volumes)
-    return found, len(removed.containers) + sum(map(len, left))
+        return [Finding("host", host.hostname, f"it could not be asked: {error.message}", False)]
+    return found if removed is None else [_unless_left(finding, removed) for finding in found]
+
+
+def _unless_left(finding: Finding, removed: AuditAnswer) -> Finding:
+    """As it is to be told once the host has removed what it could."""
+    gone = {
+        "container": {one.uuid for one in removed.containers},
+        "files": set(removed.leftover_files),
+        "network": set(removed.leftover_networks),
+        "mount": set(removed.leftover_volumes),
+    }
+    if not finding.repairable or finding.ident in gone[finding.kind]:
+        return finding
+    text = f"{finding.text}; the host did not remove it, so run the audit again"
+    return dataclasses.replace(finding, text=text, repairable=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +148,7 @@ def _compare(host: Host, known: _Known, answer: AuditAnswer) -> Iterator[Finding
     for uuid, pod in known.pods.items():
         settled = pod.observed_generation >= pod.generation and pod.desired is not Desired.DELETED
         if settled and pod.phase in _ON_HOST and uuid not in on_engine:
-            yield Finding(
-                "pod", uuid, f"reported {pod.phase}, but the engine of {host.hostname} has nothing of it", False
+            text = (
+                f"reported {pod.phase}, but the engine of {host.hostname} has nothing of it; the host looks at it again"
             )
+            yield Finding("pod", uuid, text, False)

@@ -6,6 +6,7 @@ The modules of ``higgins.cloud``, and those that build on them, are imported ins
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oslo_config import cfg
@@ -13,6 +14,7 @@ from oslo_config import cfg
 from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
+from higgins.provision.audits import noted
 from higgins.provision.audits.stray import Audit
 from higgins.provision.kinds import Kind
 from higgins.provision.volumes import Attachments, NewVolumes, Volumes
@@ -79,26 +81,38 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
 
 
 def open_audits(services: Services | None, database: Database) -> list[Audit]:
-    """How each service is compared with the database."""
-    audits: list[Audit] = []
+    """How the ledger, and each service that configuration chose, is compared with the database."""
+    kinds = open_kinds(services, database)
+    audits = [Audit("Ledger", kinds, functools.partial(noted.strays, db=database), whole_ledger=True)]
     if services is None:
         return audits
     if services.neutron is not None:
         from higgins.provision.audits import neutron
+        from higgins.provision.ports import Ports, SecurityGroups
 
         look = functools.partial(neutron.strays, neutron=services.neutron, db=database)
-        audits.append(Audit("Neutron", neutron.KINDS, look))
+        audits.append(Audit("Neutron", _those(kinds, Ports, SecurityGroups), look))
     if services.placement is not None:
+        from higgins.provision.allocations import Allocations
         from higgins.provision.audits import placement
 
         of_claims = functools.partial(placement.strays, placement=services.placement, db=database)
-        audits.append(Audit("Placement", placement.KINDS, of_claims))
+        audits.append(Audit("Placement", _those(kinds, Allocations), of_claims))
     if services.cinder is not None:
         from higgins.provision.audits import cinder
 
         of_volumes = functools.partial(cinder.strays, cinder=services.cinder, db=database)
-        audits.append(Audit("Cinder", cinder.KINDS, of_volumes))
+        audits.append(Audit("Cinder", _those(kinds, NewVolumes, Attachments), of_volumes))
+    if services.glance is not None:
+        from higgins.provision.audits import glance
+
+        of_images = functools.partial(glance.strays, glance=services.glance, db=database)
+        audits.append(Audit("Glance", (), of_images))
     return audits
+
+
+def _those(kinds: Sequence[Kind], *classes: type) -> list[Kind]:
+    return [kind for kind in kinds if isinstance(kind, classes)]
 
 
 def open_identity(conf: cfg.ConfigOpts) -> Identity:

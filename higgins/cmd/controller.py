@@ -17,6 +17,7 @@ from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.control.container import commit
 from higgins.core import errors
+from higgins.provision.audits.sweep import Sweep
 from higgins.provision.housekeeping import Housekeeper
 from higgins.provision.loop import Provisioner
 from higgins.provision.undo import Undo
@@ -108,8 +109,8 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             images=None if services is None else services.glance,
         ),
         hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
-        *_of_commits(services, database, local),
         *([Undo(database, local, sealer)] if services is not None and services.neutron is not None else []),
+        *_sweeping(conf, services, database, local),
     ]
 
 
@@ -118,15 +119,14 @@ def _question_s(services: Services | None) -> float:
     return _QUESTION_S if services is None or services.glance is None else _QUESTION_S + commit.LONGEST_S
 
 
-def _of_commits(services: Services | None, database: Database, local: hints.LocalHints) -> list[Part]:
-    """What takes away what commits to Glance leave when their process ends."""
-    if services is None or services.glance is None:
+def _sweeping(
+    conf: cfg.ConfigOpts, services: Services | None, database: Database, local: hints.LocalHints
+) -> list[Part]:
+    """What takes away what nobody needs of a cloud, unless that is left to an operator."""
+    every_s = conf.housekeeping.sweep_s
+    if services is None or not every_s:
         return []
-    from higgins.provision.images import HalfImages
-
-    with database.read() as tx:
-        installed = installation.uuid(tx)
-    return [HalfImages(services.glance, installed, local, older_than_s=_QUESTION_S + commit.LONGEST_S)]
+    return [Sweep(database, local, clouds.open_audits(services, database), every_s=every_s)]
 
 
 def _scheduling(

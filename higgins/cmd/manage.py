@@ -175,7 +175,7 @@ def audit(conf: cfg.ConfigOpts, repair: bool, stuck_after: float, as_json: bool)
         click.echo(json.dumps({"findings": rows, "repaired": result.repaired}))
     else:
         for one in result.findings:
-            hint = "" if repair or not one.repairable else "  (--repair puts it right)"
+            hint = "" if not one.repairable else "  (put right)" if repair else "  (--repair puts it right)"
             click.echo(f"{one.kind} {one.ident}: {one.text}{hint}")
         click.echo(f"{len(result.findings)} findings, {result.repaired} put right.")
     left = [one for one in result.findings if not (repair and one.repairable)]

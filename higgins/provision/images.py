@@ -6,8 +6,6 @@ Whether the image still is there, the same, and the project's to use is asked of
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import logging
 from collections.abc import Iterable
 
 import msgspec
@@ -18,10 +16,6 @@ from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
 from higgins.store.agents.assignments import IMAGE
 from higgins.store.pods import Pod
-from higgins.wire.hints import Hints
-from higgins.wire.pulse import Pulse
-
-LOG = logging.getLogger(__name__)
 
 _HEAD = 40
 
@@ -64,38 +58,6 @@ class Images:
 
     def take_back(self, task: Task) -> None:
         """Nothing: the host removes its copy when no container is made of it."""
-
-
-class HalfImages:
-    """Deletes what commits left in Glance that ended with their process: images of this installation that never got their data.
-
-    ``older_than_s`` is longer than any commit takes.
-    """
-
-    def __init__(
-        self, glance: Glance, installation: str, own_hints: Hints, *, older_than_s: float, interval_s: float = 600.0
-    ) -> None:
-        self._glance, self._installation = glance, installation
-        self._age = datetime.timedelta(seconds=older_than_s)
-        self._pulse = Pulse("half images", self.run_once, own_hints, (), interval_s=interval_s)
-
-    def start(self) -> None:
-        """Begin."""
-        self._pulse.start()
-
-    def stop(self) -> None:
-        """End after the round that is going on."""
-        self._pulse.stop()
-
-    def run_once(self) -> float | None:
-        """One round."""
-        before = datetime.datetime.now(datetime.UTC) - self._age
-        for status in ("queued", "saving"):
-            for image in self._glance.list(status=status, higgins_installation=self._installation):
-                if datetime.datetime.fromisoformat(image.properties["created_at"]) < before:
-                    LOG.warning("Deleting the image %s, which a commit left half made", image.uuid)
-                    self._glance.delete(image.uuid)
-        return None
 
 
 def _found_in(spec: model.PodSpec) -> dict[str, model.ImageGrant]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
-from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule
+from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule, SecurityGroup
 from higgins.core import errors
 from higgins.core.model import FixedIp, NetworkWish, Plug
 from higgins.provision.crew import side_by_side
@@ -111,18 +111,20 @@ class SecurityGroups:
         """Delete every group of that name; one that its user put on ports of his own is left to him."""
         name = name_of(task.pod.uuid)
         for group in self._neutron.security_groups(name=name, project_id=task.pod.project_id):
-            try:
-                self._neutron.delete_security_group(group.id)
-            except errors.Conflict:
-                ports = self._neutron.ports(project_id=task.pod.project_id)
-                if not any(group.id in port.security_groups for port in ports):
-                    raise
-                LOG.warning("The security group %s is on other ports and is left to its project", group.id)
-                self._neutron.rename_security_group(
-                    group.id,
-                    name=f"of-{name}",
-                    description="Its container is gone; it was kept because other ports use it.",
-                )
+            delete_group(self._neutron, group)
+
+
+def delete_group(neutron: Neutron, group: SecurityGroup) -> None:
+    """Delete a group of ours; one that its project put on other ports is left to it, under another name and without our mark."""
+    try:
+        neutron.delete_security_group(group.id)
+    except errors.Conflict:
+        ports = neutron.ports(project_id=group.project_id)
+        if not any(group.id in port.security_groups for port in ports):
+            raise
+        LOG.warning("The security group %s is on other ports and is left to its project", group.id)
+        words = "Its container is gone; it was kept because other ports use it."
+        neutron.rename_security_group(group.id, name=f"of-{group.name}", description=words)
 
 
 class Ports:

@@ -101,13 +101,14 @@ class NewVolumes:
         return Made(external_id=found.id)
 
     def take_back(self, task: Task) -> None:
-        """Delete it and wait until it is gone. One that its user has attached elsewhere meanwhile is left to him."""
+        """Delete it and wait until it is gone. One that its user has attached elsewhere meanwhile is left to him, without our mark."""
         self._waited(lambda: self._is_made(task))  # Cinder deletes none before
         found = self._found(task)
         if found is None:
             return
         if found.uses:
             LOG.warning("Volume %s is attached to %s and stays", found.id, found.uses[0].server)
+            self._cinder.disown(found.id, FOR_INSTALLATION)
             return
         if found.status != "deleting":
             self._cinder.delete(found.id)

@@ -127,6 +127,17 @@ def get(tx: Transaction, pod_uuid: str, request_id: str, scope: Scope) -> Action
     return _action(row)
 
 
+def remembers(tx: Transaction, pod_uuid: str) -> bool:
+    """Whether anything was ever asked of a pod, as far as history goes back: then it is, or was, a pod of ours."""
+    return tx.row(sa.select(actions.c.id).where(actions.c.pod_uuid == pod_uuid).limit(1)) is not None
+
+
+def is_open(tx: Transaction, pod_uuid: str, action: str) -> bool:
+    """Whether an action of this name has not ended."""
+    this = (actions.c.pod_uuid == pod_uuid, actions.c.action == str(action), actions.c.finished_at.is_(None))
+    return tx.row(sa.select(actions.c.id).where(*this).limit(1)) is not None
+
+
 def _visible(pod_uuid: str, scope: Scope) -> builtins.list[sa.ColumnElement[bool]]:
     own = [actions.c.pod_uuid == pod_uuid]
     return own if scope.project_id is None else [*own, actions.c.project_id == scope.project_id]

@@ -15,15 +15,11 @@ import pytest
 from cloud_world import Cloud, People, until
 from pictured import Pictured, archive
 
-from higgins.cloud.glance import NewImage
-from higgins.control.container.commit import INSTALLATION
 from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.engine import load
 from higgins.engine.api import Engine
-from higgins.provision.images import HalfImages
 from higgins.wire.client import WireClient
-from higgins.wire.hints import LocalHints
 from tests.engine import running
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -306,27 +302,6 @@ def _broken_off(name: str) -> Iterator[Iterator[bytes]]:
         raise errors.Unavailable(f"The engine went away while {name} was saved.")
 
     yield chunks()
-
-
-def test_what_a_commit_left_half_made_when_its_process_ended_is_deleted(quick: Pictured, people: People) -> None:
-    own, foreign = quick.means.installation, str(uuid.uuid4())
-    made = {}
-    try:
-        for installed in (own, foreign):
-            new = NewImage(
-                uuid=str(uuid.uuid4()), name="half", disk_format="qcow2", properties={INSTALLATION: installed}
-            )
-            made[installed] = quick.glance.create(new, token=quick.who().token)
-        assert {quick.glance.get(image.uuid).status for image in made.values()} == {"queued"}
-        HalfImages(quick.glance, own, LocalHints(), older_than_s=3600).run_once()
-        assert quick.glance.get(made[own].uuid).owner == quick.who().project_id
-        HalfImages(quick.glance, own, LocalHints(), older_than_s=-60).run_once()
-        with pytest.raises(errors.ImageNotFound):
-            quick.glance.get(made[own].uuid)
-        assert quick.glance.get(made[foreign].uuid).status == "queued"
-    finally:
-        for image in made.values():
-            quick.glance.delete(image.uuid)
 
 
 def test_images_of_glance_are_searched_with_the_users_own_eyes(quick: Pictured, people: People) -> None:

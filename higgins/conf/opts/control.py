@@ -107,6 +107,14 @@ SCHEDULER = [
 
 HOUSEKEEPING = [
     cfg.IntOpt("history_days", default=30, min=1, help="How long actions and events are kept."),
+    cfg.IntOpt(
+        "sweep_s",
+        default=900,
+        min=0,
+        help="How often the controller looks through what Neutron, Cinder, Glance and Placement have of this installation and no container "
+        "needs, such as what came of a request that was given up as unanswered. What it finds twice in a row it takes away. "
+        "0 leaves that to higgins-manage audit.",
+    ),
     cfg.IntOpt("idempotency_hours", default=24, min=1, help="How long an Idempotency-Key is remembered."),
 ]
 

@@ -34,6 +34,8 @@ LONGEST_S = 3600.0
 INSTALLATION = "higgins_installation"
 """The property by which an installation finds images of its commits again."""
 
+CONTAINER = "higgins_container"
+
 Take = Callable[[], AbstractContextManager[Iterator[bytes]]]
 """Asks the container's agent for an archive of it."""
 
@@ -65,7 +67,7 @@ class Commits:
             name=repository,
             disk_format=DISK_FORMAT,
             tags=() if not tag else (tag,),
-            properties={INSTALLATION: self._means.installation, "higgins_container": pod.uuid},
+            properties={INSTALLATION: self._means.installation, CONTAINER: pod.uuid},
         )
         request = caller.request_id
         try:

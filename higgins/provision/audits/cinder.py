@@ -1,35 +1,40 @@
 """Volumes and attachments of ours at Cinder against the ledger: what nobody needs, and what is noted and gone.
 
-Attachments that were never completed carry no mark that Cinder shows: those are found by the ledger alone.
+Attachments that were never completed carry no mark that Cinder shows: ours are told by the container that they are for.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from higgins.cloud.cinder import Cinder, Volume
 from higgins.core import errors
-from higgins.provision.audits.stray import Known, Stray, made_anew, stray
-from higgins.provision.volumes import FOR_INSTALLATION, FOR_POD, NEW_VOLUME, mark
+from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
+from higgins.provision.volumes import FOR_INSTALLATION, FOR_MOUNT, FOR_POD, NEW_VOLUME, mark
 from higgins.store.agents.assignments import ATTACHMENT
 from higgins.store.loops.ledger import Entry
 from higgins.store.session import Database
-
-KINDS = (NEW_VOLUME, ATTACHMENT)
 
 
 def strays(known: Known, cinder: Cinder, db: Database) -> Iterator[Stray]:
     """All that is wrong with attachments, and with volumes that go with their pod."""
     volumes = list(cinder.every_volume())
+    for one in cinder.unfinished():
+        if not known.has(ATTACHMENT, one.id, one.server) and was_here(db, known, one.server):
+            text = f"Cinder keeps the volume {one.volume} for the container {one.server}, but nothing needs it"
+            yield stray("attachment", one.id, text, functools.partial(cinder.detach, one.id), left_by=one.server)
     for volume in volumes:
         yield from _unknown_uses(cinder, known, volume)
         pod = volume.metadata.get(FOR_POD, "")
         ours = volume.metadata.get(FOR_INSTALLATION) == known.installation
         if ours and volume.status != "deleting" and not known.has(NEW_VOLUME, volume.id, pod):
             yield _unknown_volume(cinder, known, volume)
-    for entry in known.entries:
-        if entry.external_id is not None and entry.made_at is not None and entry.released_at is None:
+    for entry in reversed(known.entries):  # attachments before their volumes
+        if entry.pod_uuid not in known.pods:
+            yield of_nobody(db, entry, functools.partial(_taken_back, cinder, known, entry, volumes))
+        elif entry.external_id is not None and entry.made_at is not None and entry.released_at is None:
             yield from _lost(cinder, db, entry, volumes)
 
 
@@ -37,23 +42,45 @@ def _unknown_uses(cinder: Cinder, known: Known, volume: Volume) -> Iterator[Stra
     for use in volume.uses:
         if use.mark == mark(known.installation) and not known.has(ATTACHMENT, use.attachment, use.server):
             text = f"Cinder attaches the volume {volume.id} to the container {use.server}, but nothing needs it"
-            yield stray("attachment", use.attachment, text, functools.partial(cinder.detach, use.attachment))
+            put_right = functools.partial(cinder.detach, use.attachment)
+            yield stray("attachment", use.attachment, text, put_right, left_by=use.server)
 
 
 def _unknown_volume(cinder: Cinder, known: Known, volume: Volume) -> Stray:
-    pod = volume.metadata.get(FOR_POD) or "(none)"
-    others = [use.server for use in volume.uses if use.mark != mark(known.installation)]
+    pod = volume.metadata.get(FOR_POD, "")
+    others = _others(known, volume)
+    put_right = functools.partial(_ended, cinder, known, volume)
     if others:
-        text = f"it was to go with the container {pod}, but is attached to {others[0]}; its owner may keep it"
-        return stray("volume", volume.id, text)
-    text = f"Cinder has it for the container {pod}, but nothing needs it"
-    return stray("volume", volume.id, text, functools.partial(_deleted, cinder, volume))
+        text = f"it was to go with the container {pod}, but is attached to {others[0]}; its owner keeps it, without our mark"
+        return stray("volume", volume.id, text, put_right)
+    text = f"Cinder has it for the container {pod or '(none)'}, but nothing needs it"
+    return stray("volume", volume.id, text, put_right, left_by=pod)
 
 
-def _deleted(cinder: Cinder, volume: Volume) -> None:
+def _others(known: Known, volume: Volume) -> list[str]:
+    return [use.server for use in volume.uses if use.mark != mark(known.installation)]
+
+
+def _ended(cinder: Cinder, known: Known, volume: Volume) -> None:
+    if _others(known, volume):
+        cinder.disown(volume.id, FOR_INSTALLATION)
+        return
     for use in volume.uses:
         cinder.detach(use.attachment, server=use.server)
     cinder.delete(volume.id)
+
+
+def _taken_back(cinder: Cinder, known: Known, entry: Entry, volumes: Sequence[Volume]) -> None:
+    """Have nothing left of what an entry names, as far as it can be found without its pod."""
+    if entry.kind == ATTACHMENT:
+        for one in cinder.attachments(server=entry.pod_uuid):
+            if entry.external_id in (None, one.id):
+                cinder.detach(one.id, server=one.server)
+        return
+    for volume in volumes:
+        if volume.id == entry.external_id or volume.metadata.get(FOR_MOUNT) == entry.key:
+            uses = tuple(use for use in volume.uses if use.server != entry.pod_uuid)  # whose attachments went before
+            _ended(cinder, known, dataclasses.replace(volume, uses=uses))
 
 
 def _lost(cinder: Cinder, db: Database, entry: Entry, volumes: Sequence[Volume]) -> Iterator[Stray]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from higgins.cloud.neutron import Neutron, Port
-from higgins.provision.audits.stray import Known, Stray, made_anew, stray
-from higgins.provision.ports import DEVICE_OWNER, PORT, SECURITY_GROUP, applied, mark, name_of
+from higgins.cloud.neutron import Neutron, Port, SecurityGroup
+from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
+from higgins.provision.ports import DEVICE_OWNER, PORT, SECURITY_GROUP, applied, delete_group, mark, name_of
 from higgins.store.loops.ledger import Entry
 from higgins.store.session import Database
-
-KINDS = (PORT, SECURITY_GROUP)
 
 
 def strays(known: Known, neutron: Neutron, db: Database) -> Iterator[Stray]:
@@ -21,33 +19,57 @@ def strays(known: Known, neutron: Neutron, db: Database) -> Iterator[Stray]:
     groups = {group.id: group for group in neutron.security_groups(description=ours)}
     for port in ports.values():
         if not known.has(PORT, port.id, port.device_id):
-            yield from _unknown_port(neutron, known, port)
+            yield from _unknown_port(neutron, db, known, port)
     for group in groups.values():
-        if not known.has(SECURITY_GROUP, group.id, group.name.removeprefix(name_of(""))):
+        pod = group.name.removeprefix(name_of(""))
+        if not known.has(SECURITY_GROUP, group.id, pod):
             text = f"Neutron has it as {group.name}, but nothing needs it"
-            yield stray("security group", group.id, text, functools.partial(neutron.delete_security_group, group.id))
-    for entry in known.entries:
+            put_right = functools.partial(delete_group, neutron, group)
+            yield stray("security group", group.id, text, put_right, left_by=pod)
+    for entry in reversed(known.entries):  # ports before the groups that they are in
         is_there = entry.external_id in (ports if entry.kind == PORT else groups)
-        if entry.external_id is not None and entry.made_at is not None and entry.released_at is None and not is_there:
+        if entry.pod_uuid not in known.pods:
+            take_back = functools.partial(_taken_back, neutron, ours, entry, [*ports.values()], [*groups.values()])
+            yield of_nobody(db, entry, take_back)
+        elif entry.external_id is not None and entry.made_at is not None and entry.released_at is None and not is_there:
             yield _lost(db, known, entry)
 
 
-def _unknown_port(neutron: Neutron, known: Known, port: Port) -> Iterator[Stray]:
+def _unknown_port(neutron: Neutron, db: Database, known: Known, port: Port) -> Iterator[Stray]:
+    pod = port.device_id
     if port.description == mark(known.installation):
-        text = f"Neutron has it for the container {port.device_id or '(none)'}, but nothing needs it"
-        yield stray("port", port.id, text, functools.partial(neutron.delete_port, port.id))
+        text = f"Neutron has it for the container {pod or '(none)'}, but nothing needs it"
+        yield stray("port", port.id, text, functools.partial(neutron.delete_port, port.id), left_by=pod)
     elif port.description.startswith(mark("")):
         return
-    elif port.device_id in known.pods:
-        text = f"it is bound to the container {port.device_id}, which does not have it"
-        yield stray("port", port.id, text, functools.partial(_unbind, neutron, port))
+    elif was_here(db, known, pod):
+        text = f"it is bound to the container {pod}, which does not have it"
+        yield stray("port", port.id, text, functools.partial(_unbind, neutron, port), left_by=pod)
     else:
-        text = f"it is bound to {port.device_id}, which is no container here; unless another installation has it, unset its device"
+        text = f"it is bound to {pod}, which is no container here; unless another installation has it, unset its device"
         yield stray("port", port.id, text)
 
 
 def _unbind(neutron: Neutron, port: Port) -> None:
     neutron.update_port(port, device_id="", device_owner="", host="")
+
+
+def _taken_back(
+    neutron: Neutron, ours: str, entry: Entry, ports: Collection[Port], groups: Collection[SecurityGroup]
+) -> None:
+    """Have nothing left of what an entry names, as far as it can be found without its pod."""
+    if entry.kind == SECURITY_GROUP:
+        for group in groups:
+            if group.name == name_of(entry.pod_uuid):
+                delete_group(neutron, group)
+        return
+    for port in ports:
+        is_meant = entry.external_id == port.id or entry.key in (port.id, port.network_id)
+        if is_meant and port.device_id == entry.pod_uuid:
+            if port.description == ours:
+                neutron.delete_port(port.id)
+            else:
+                _unbind(neutron, port)
 
 
 def _lost(db: Database, known: Known, entry: Entry) -> Stray:

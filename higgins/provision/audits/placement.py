@@ -10,14 +10,13 @@ from higgins.core import resources
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired
 from higgins.provision.allocations import amounts_of
-from higgins.provision.audits.stray import Known, Stray, stray
+from higgins.provision.audits.stray import Known, Stray, of_nobody, stray
 from higgins.store import hosts, pods
 from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.scheduling import ALLOCATION
 from higgins.store.pods import Pod
 from higgins.store.session import Database
 
-KINDS = (ALLOCATION,)
 _OUR_TYPES = ("CONTAINER", "CAPSULE")
 
 Taken = Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -36,16 +35,17 @@ def strays(known: Known, placement: Placement, db: Database) -> Iterator[Stray]:
         if one.uuid not in known_uuids:
             text = f"Placement has it as {one.name}, but its host was removed"
             yield stray("provider", one.uuid, text, functools.partial(_removed, placement, one.uuid))
-    noted = {entry.pod_uuid for entry in known.entries if entry.kind == ALLOCATION}
+    noted = {entry.pod_uuid for entry in known.entries}
     consumers = {consumer for provider in taken.values() for consumer in provider}
     for consumer in sorted(consumers - known.pods - noted):
         there = placement.allocation(consumer)
         if there is not None and there.consumer_type in _OUR_TYPES:
             text = "Placement has an allocation for it, but there is no such container"
-            yield stray("allocation", consumer, text, functools.partial(placement.give_back, consumer))
-    for gone in sorted(noted - known.pods):
-        text = "its allocation is noted, but there is no such container"
-        yield stray("allocation", gone, text, functools.partial(_struck, placement, db, gone))
+            put_right = functools.partial(placement.give_back, consumer)
+            yield stray("allocation", consumer, text, put_right, left_by=consumer)
+    for entry in known.entries:
+        if entry.pod_uuid not in known.pods:
+            yield of_nobody(db, entry, functools.partial(placement.give_back, entry.pod_uuid))
     for pod in every:
         host = of_hosts.get(pod.host_id) if pod.host_id is not None else None
         if host is not None and pod.desired is not Desired.DELETED and pod.provision_generation >= pod.generation:
@@ -69,12 +69,6 @@ def _again(db: Database, pod: Pod) -> None:
     with db.write() as tx:
         ledger.doubt(tx, pod.uuid, [(ALLOCATION, pod.uuid)], forget=False)
         provisioning.again(tx, pod.uuid)
-
-
-def _struck(placement: Placement, db: Database, pod_uuid: str) -> None:
-    placement.give_back(pod_uuid)
-    with db.write() as tx:
-        ledger.strike(tx, pod_uuid, [(ALLOCATION, pod_uuid)])
 
 
 def _removed(placement: Placement, provider: str) -> None:

@@ -122,9 +122,10 @@ def of(tx: Transaction, pod_uuids: Collection[str]) -> dict[str, builtins.list[E
     return found
 
 
-def every(tx: Transaction, kinds: Collection[str]) -> builtins.list[Entry]:
-    """All entries of these kinds, of all pods, for an audit."""
-    return [_entry(row) for row in tx.rows(_SELECT.where(ledger.c.kind.in_(sorted(kinds))).order_by(ledger.c.id))]
+def every(tx: Transaction, kinds: Collection[str] | None) -> builtins.list[Entry]:
+    """All entries of these kinds, or of all, of all pods, for an audit."""
+    query = _SELECT if kinds is None else _SELECT.where(ledger.c.kind.in_(sorted(kinds)))
+    return [_entry(row) for row in tx.rows(query.order_by(ledger.c.id))]
 
 
 def secret(entry: Entry, sealer: Sealer) -> bytes | None:

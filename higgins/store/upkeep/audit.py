@@ -19,6 +19,7 @@ from higgins.store.session import Transaction
 from higgins.store.tables import actions, hosts, ledger, pods, usages, volumes
 
 _USED = ("containers", *SIZES)
+_PROVISIONED = pods.c.provision_generation >= pods.c.generation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _stuck_pods(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]
     unsettled = sa.or_(pods.c.observed_generation < pods.c.generation, pods.c.phase == "gone")
     given_up = sa.or_(
         sa.and_(pods.c.host_id.is_(None), pods.c.schedule_generation >= pods.c.generation),
-        sa.and_(pods.c.provision_reason.is_not(None), pods.c.provision_generation >= pods.c.generation),
+        sa.and_(pods.c.provision_reason.is_not(None), _PROVISIONED),
     )
     failed_visibly = sa.and_(given_up, pods.c.desired != "deleted")
     columns = (pods.c.uuid, pods.c.wish, pods.c.wished_at, hosts.c.hostname, pods.c.reason, pods.c.schedule_reason)
@@ -147,13 +148,25 @@ def _lonely(tx: Transaction) -> Iterable[Finding]:
     for row in tx.rows(sa.select(volumes.c.uuid).where(volumes.c.pod_uuid.is_not(None), _no_pod(volumes))):
         yield Finding("volume", row.uuid, "it was to go with its pod, which is gone", True)
     for row in tx.rows(sa.select(ledger.c.pod_uuid, ledger.c.kind, ledger.c.key).where(_no_pod(ledger))):
-        yield Finding("ledger", row.pod_uuid, f"{row.kind} {row.key} is noted for a pod that is gone", False)
+        yield Finding("ledger", row.pod_uuid, noted_for_nobody(row.kind, row.key), False)
 
 
 def _unanswered(tx: Transaction, before: datetime.datetime) -> Iterable[Finding]:
-    unmade = (ledger.c.made_at.is_(None), ledger.c.asked_at < before)
+    """What is waited for. What a pod asked for that has failed says so itself, and is taken back when it is deleted."""
+    failed = sa.exists().where(pods.c.uuid == ledger.c.pod_uuid, pods.c.provision_reason.is_not(None), _PROVISIONED)
+    unmade = (ledger.c.made_at.is_(None), ledger.c.asked_at < before, sa.not_(failed), sa.not_(_no_pod(ledger)))
     for row in tx.rows(sa.select(ledger.c.pod_uuid, ledger.c.kind, ledger.c.key).where(*unmade)):
-        yield Finding("ledger", row.pod_uuid, f"{row.kind} {row.key} was asked for and never confirmed", False)
+        yield Finding("ledger", row.pod_uuid, never_confirmed(row.kind, row.key), False)
+
+
+def noted_for_nobody(kind: str, key: str) -> str:
+    """The text of a ledger's entry without a pod, by whichever audit it is found."""
+    return f"{kind} {key} is noted for a pod that is gone"
+
+
+def never_confirmed(kind: str, key: str) -> str:
+    """The text of a ledger's entry of which nobody knows whether it is there."""
+    return f"{kind} {key} was asked for and never confirmed"
 
 
 def _no_pod(table: Any) -> sa.ColumnElement[bool]:

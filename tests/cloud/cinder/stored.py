@@ -6,7 +6,6 @@ Cinder's answers can be lost after it has done what it was asked.
 from __future__ import annotations
 
 import contextlib
-import functools
 import pathlib
 import subprocess
 import uuid
@@ -27,8 +26,6 @@ from higgins.control.settings import Settings
 from higgins.core import caller, errors, model
 from higgins.core.phase import Phase
 from higgins.policy.enforce import Policy
-from higgins.provision.audits import cinder
-from higgins.provision.audits.stray import Audit, settled
 from higgins.provision.loop import Provisioner
 from higgins.provision.volumes import Attachments, NewVolumes, Volumes
 from higgins.scheduler.loop import Scheduler
@@ -213,15 +210,6 @@ class Stored:
         with self.db.write() as tx:
             assert reports.take(tx, self.host_id, said)
         self.provisioner().take_back_once()
-
-    def audit(self, *, repair: bool = False) -> list[tuple[str, str]]:
-        """Kind and name of what is wrong at Cinder; put right when so asked."""
-        look = functools.partial(cinder.strays, cinder=self.cinder, db=self.db)
-        found = settled(self.db, Audit("Cinder", cinder.KINDS, look))
-        for one in found if repair else ():
-            assert one.put_right is not None
-            one.put_right()
-        return [(one.finding.kind, one.finding.ident) for one in found]
 
     def row(self, pod: Pod) -> Pod | None:
         """The row as it is now; ``None`` when it is gone."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import subprocess
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from cloud_world import Cloud, People, until
+from cloud_world import Cloud, People
 from stored import Stored
 
 from higgins.agent.hands.block import table
 from higgins.control.requests import MountRequest
 from higgins.core import errors
 from higgins.core.phase import Phase
-from higgins.provision.volumes import FOR_INSTALLATION, FOR_POD, mark
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -244,42 +241,6 @@ def test_two_containers_of_a_host_share_a_volume_for_many(stored: Stored, cloud:
         stored.gone(volume.id)
     finally:
         admin.delete_type(kind)
-
-
-def test_an_audit_finds_and_repairs_what_nobody_needs(stored: Stored) -> None:
-    pod, _ = stored.made(MountRequest(destination="/data", size_gib=1))
-    assert stored.audit() == []
-    lonely, given = str(uuid.uuid4()), stored.volume()
-    ours = {FOR_INSTALLATION: stored.installation, FOR_POD: lonely}
-    left = stored.cinder.create(pod.project_id, size_gib=1, name="left", metadata=ours)
-    connector = json.loads(stored.hands.connector())
-    attached = stored.cinder.attach(
-        given.id, server=lonely, connector=connector, mode="rw", mark=mark(stored.installation)
-    )
-    stored.cinder.complete(attached.id)
-    until("the volume to be made", lambda: stored.shown(left.id).status == "available")
-    assert set(stored.audit(repair=True)) == {("volume", left.id), ("attachment", attached.id)}
-    stored.gone(left.id)
-    assert stored.audit() == []
-    assert stored.shown(given.id).status == "available"
-    stored.delete(pod)
-
-
-def test_an_audit_has_an_attachment_made_anew_that_is_gone(stored: Stored) -> None:
-    volume = stored.volume()
-    pod, [place] = stored.made(at(volume.id))
-    (place / "note").write_text("kept")
-    [before] = stored.shown(volume.id).uses
-    stored.hands.detach(pod.uuid, volume.id, stored.grants(pod)[0])
-    stored.cinder.detach(before.attachment)
-    assert stored.audit(repair=True) == [("attachment", before.attachment)]
-    stored.settle()
-    [after] = stored.shown(volume.id).uses
-    assert (after.server, after.attachment == before.attachment) == (pod.uuid, False)
-    [place] = stored.mount(pod)
-    assert (place / "note").read_text() == "kept"
-    assert stored.audit() == []
-    stored.delete(pod)
 
 
 def test_mounts_of_a_pod_that_nobody_knows_are_let_go_of(stored: Stored) -> None:

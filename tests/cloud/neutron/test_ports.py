@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import uuid
 from typing import Any
 
 import pytest
@@ -180,45 +179,6 @@ def test_a_port_deleted_behind_our_back(wired: Wired, people: People, net: Net, 
     assert port.mac_address == mac_of(pod.uuid, net.id)
     network.delete_port(port)
     wired.delete(pod)
-
-
-def test_an_audit_finds_and_repairs_what_nobody_needs(wired: Wired, people: People, net: Net, port: Any) -> None:
-    pod, admin = wired.made(exposed_ports=("80/tcp",)), people.connection("admin").network
-    assert wired.audit() == ([], 0)
-    lonely, mine = str(uuid.uuid4()), mark(wired.installation)
-    owned = {"project_id": pod.project_id, "description": mine}
-    stray = admin.create_port(network_id=net.id, device_id=lonely, device_owner=DEVICE_OWNER, **owned)
-    group = admin.create_security_group(name=name_of(lonely), **owned)
-    admin.update_port(port, device_id=pod.uuid, device_owner=DEVICE_OWNER)
-    found, _ = wired.audit()
-    assert {(one.kind, one.ident) for one in found} == {
-        ("port", stray.id), ("port", port.id), ("security group", group.id)
-    }  # fmt: skip
-    assert wired.audit(repair=True) == (found, 3)
-    assert wired.audit() == ([], 0)
-    assert people.connection("member").network.get_port(port.id).device_id == ""
-    assert {one.id for one in wired.ports(pod)} == {plug.port for plug in wired.plugs(pod)}
-
-
-def test_an_audit_has_made_anew_what_is_gone(wired: Wired, people: People, net: Net) -> None:
-    pod, admin = wired.made(exposed_ports=("80/tcp",)), people.connection("admin").network
-    [before] = wired.ports(pod)
-    admin.update_port(before, security_groups=[])
-    [group] = admin.security_groups(name=name_of(pod.uuid))
-    admin.delete_security_group(group)
-    [finding] = wired.audit(repair=True)[0]
-    assert (finding.kind, finding.ident) == ("security group", group.id)
-    wired.settle()
-    [group] = admin.security_groups(name=name_of(pod.uuid))
-    assert group.id in wired.groups(pod)
-    admin.delete_port(before)
-    [finding] = wired.audit(repair=True)[0]
-    assert (finding.kind, finding.ident) == ("port", before.id)
-    wired.settle()
-    [after] = wired.ports(pod)
-    assert (after.mac_address, [plug.port for plug in wired.plugs(pod)]) == (before.mac_address, [after.id])
-    assert group.id in after.security_group_ids
-    assert wired.audit() == ([], 0)
 
 
 def test_a_host_that_neutron_does_not_know_is_waited_for(

@@ -19,7 +19,6 @@ from cloud_world import Cloud, People
 from higgins.cloud.neutron import Neutron
 from higgins.cloud.services import Services
 from higgins.cloud.session import Account, Caller, Session
-from higgins.cmd import audit as audits
 from higgins.control import service
 from higgins.control.means import Means
 from higgins.control.requests import NetworkRequest, NewContainer
@@ -27,8 +26,6 @@ from higgins.control.settings import Settings
 from higgins.core import caller, errors, model
 from higgins.core.phase import Phase
 from higgins.policy.enforce import Policy
-from higgins.provision.audits import neutron as audit_of_neutron
-from higgins.provision.audits.stray import Audit, Known, Stray
 from higgins.provision.loop import Provisioner
 from higgins.provision.ports import Ports, SecurityGroups
 from higgins.provision.undo import Undo
@@ -40,7 +37,6 @@ from higgins.store.pods import Pod
 from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, Transaction
-from higgins.store.upkeep.audit import Finding
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
 
@@ -232,16 +228,6 @@ class Wired:
         """The host has another name at Neutron."""
         with self.db.write() as tx:
             self._hello(tx, chassis)
-
-    def audit(self, *, repair: bool = False) -> tuple[list[Finding], int]:
-        """What ``higgins-manage audit`` says of Neutron; others' given ports at the same Neutron are left out."""
-        service = Audit("Neutron", audit_of_neutron.KINDS, self._strays)
-        found = audits.look(self.db, self.sealer, [service], repair=repair, stuck_after_s=900.0)
-        return [one for one in found.findings if one.kind != "host"], found.repaired
-
-    def _strays(self, known: Known) -> list[Stray]:
-        found = audit_of_neutron.strays(known, self.neutron, self.db)
-        return [one for one in found if "no container here" not in one.finding.text]
 
     def groups(self, pod: Pod) -> set[str]:
         """The security groups of its one port."""

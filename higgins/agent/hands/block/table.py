@@ -44,7 +44,7 @@ def scratch(path: Path) -> None:
     """Have a small file system in memory there: what is in it goes with the mounts when the host goes down."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.name not in mounts(path.parent):
-        _run("mount", "-t", "tmpfs", "-o", "size=4m,mode=700,nodev,nosuid", "higgins-volumes", str(path))
+        _run("mount", "-t", "tmpfs", "-o", "size=16m,mode=700,nodev,nosuid", "higgins-volumes", str(path))
 
 
 def no_scratch(path: Path) -> None:

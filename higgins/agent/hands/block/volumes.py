@@ -1,7 +1,8 @@
 """Volumes of Cinder on this host: each connected, looked at and mounted once, for as long as any pod of the host needs it.
 
 What pods hold is noted beside the mounts in a file system in memory: when the host goes down both go, and an engine that starts a container
-before its volume is mounted again finds no directory to bind, rather than an empty one. No connection is ever written down.
+before its volume is mounted again finds no directory to bind, rather than an empty one. Of a connection it is noted there too, without what
+is secret in it, what ends it when nobody else knows it any more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ from higgins.agent.hands.foreign import need_root
 from higgins.core import errors, model, names
 
 LOG = logging.getLogger(__name__)
+
+_SECRET = re.compile("pass|secret|key|token|cred", re.IGNORECASE)
+"""Names of what stands in connections and is needed to connect, never to disconnect."""
 
 
 class Connects(Protocol):
@@ -99,9 +104,16 @@ class BlockVolumes:
         return tuple(sorted(pod for pod in holders if not assigned(pod)))
 
     def leave(self, pod: str) -> None:
-        """Let go of all that a pod holds of which nobody knows any more; devices stay connected."""
+        """Let go of all that a pod holds of which nobody knows any more; a device that cannot be disconnected stays so."""
         for volume in self.held(pod):
-            self.detach(pod, volume, None)
+            connection = self._noted_connection(pod, volume)
+            try:
+                self._end(pod, volume, connection)
+            except (errors.Timeout, errors.Unavailable) as error:
+                if connection is None:
+                    raise
+                LOG.warning("The device of volume %s stays connected: %s", volume, error.message)
+                self._end(pod, volume, None)
 
     def mounted(self) -> tuple[str, ...]:
         """Every volume that is mounted, sorted."""
@@ -115,7 +127,7 @@ class BlockVolumes:
         need_root("attach volumes")
         connection = _connection(grant)
         with self._alone(grant.name):
-            self._hold(pod, grant.name)
+            self._hold(pod, grant.name, connection)
             known = table.mounts(self._at).get(grant.name)
             if known is None:
                 self._mount(grant, connection)
@@ -125,14 +137,24 @@ class BlockVolumes:
     def detach(self, pod: str, volume: str, grant: model.VolumeGrant | None) -> None:
         """Have a pod hold a volume no more, and disconnect it once no pod does; nothing happens when it is not held.
 
-        Without a grant (nobody knows the pod any more) its device stays connected. ``NotReady`` while something still uses the volume.
+        Without a grant its device stays connected. ``NotReady`` while something still uses the volume.
         """
+        self._end(pod, volume, None if grant is None else _connection(grant))
+
+    def _end(self, pod: str, volume: str, connection: dict[str, Any] | None) -> None:
         with self._alone(volume):
             with self._lock:
                 others = self._holders.get(volume, set()) - {pod}
             if not others:
-                self._unmount(volume, None if grant is None else _connection(grant))
+                self._unmount(volume, connection)
             self._let_go(pod, volume)
+
+    def _noted_connection(self, pod: str, volume: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(_noted(self._held / volume / pod) or "null")
+        except ValueError:
+            return None
+        return found
 
     def _mount(self, grant: model.VolumeGrant, connection: dict[str, Any]) -> None:
         device = self._brick.connect(connection)
@@ -169,12 +191,12 @@ class BlockVolumes:
             self.path(volume).rmdir()
         _strike(self._notes / volume)
 
-    def _hold(self, pod: str, volume: str) -> None:
+    def _hold(self, pod: str, volume: str, connection: dict[str, Any]) -> None:
         with self._noting:
             table.scratch(self._root)
             marker = self._held / volume / pod
             marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch()
+            marker.write_text(json.dumps(without_secrets(connection)))
             with self._lock:
                 self._holders.setdefault(volume, set()).add(pod)
 
@@ -201,6 +223,15 @@ class BlockVolumes:
             lock = self._one_by_one[volume]
         with lock, _translated(volume):
             yield
+
+
+def without_secrets(connection: Any) -> Any:
+    """A connection as it may be noted."""
+    if isinstance(connection, list):
+        return [without_secrets(one) for one in connection]
+    if isinstance(connection, dict):
+        return {name: without_secrets(value) for name, value in connection.items() if not _SECRET.search(name)}
+    return connection
 
 
 def _connection(grant: model.VolumeGrant) -> dict[str, Any]:
