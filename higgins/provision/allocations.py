@@ -21,10 +21,13 @@ def amounts_of(pod: Pod) -> dict[str, int]:
 
 
 class Allocations:
-    """Allocations of Placement: one for each pod that has a size, whose consumer is the pod itself."""
+    """Allocations of Placement: one for each pod that has a size, whose consumer is the pod itself.
+
+    Nothing needs them first, for a pod with a host has its own; so they are given back beside what goes first.
+    """
 
     name = ALLOCATION
-    stage = 0
+    stage = 1
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
