@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -40,6 +41,11 @@ class Spread(LoadScopeScheduling):
                 super()._assign_work_unit(node)
                 return
         node.shutdown()
+
+
+def pytest_configure() -> None:
+    """Have what tests start listen to Ctrl-C also where the tests themselves run in the background, with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)  # there is none with "-p no:xdist"

@@ -136,6 +136,10 @@ class Observer:
         with self._lock:
             self._dirty.add(uuid)
             self._owners[uuid] = pod
+            if verb == "create":
+                self._echoes.pop(
+                    uuid, None
+                )  # of the one before it; what that one's removal did not say, this one's end would
             self._echoes.setdefault(uuid, {}).update(dict.fromkeys(words, state))
 
     def removed(self, uuid: str) -> None:

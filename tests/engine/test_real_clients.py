@@ -182,6 +182,19 @@ def test_limits_set_while_it_is_stopped_hold_from_its_start_on(site, openstack):
     openstack("delete", "--stop", "--wait", "later")
 
 
+def test_the_end_of_a_container_that_was_rebuilt_is_seen(site):
+    uid = site.create(command=["sleep", "1"])
+    for _ in range(2):
+        site.reached(uid, "Stopped")
+        site.act(uid, "rebuild")
+        site.reached(uid, "Created")
+        site.act(uid, "start")
+        site.reached(uid, "Running")
+    site.reached(uid, "Stopped")
+    site.delete(uid)
+    site.gone(uid)
+
+
 def test_addresses_are_named_by_the_networks_id(site, openstack):
     openstack("run", "--name", "server", "busybox", *POLITE)
     shown = openstack.reached("server", "Running")
