@@ -70,12 +70,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of faults, from the reports of whichever worker tried them."""
+    """The tables of faults and of orphans, from the reports of whichever worker tried them."""
     from tests.cloud.faults import matrix
 
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ())]
-    rows = [value for one in reports for name, value in getattr(one, "user_properties", ()) if name == matrix.PROPERTY]
-    if rows:
-        terminalreporter.section("what a service answered, and what came of it")
-        for line in matrix.shown(rows):
-            terminalreporter.write_line(line)
+    told = [pair for one in reports for pair in getattr(one, "user_properties", ())]
+    faults = [value for name, value in told if name == matrix.PROPERTY]
+    orphans = [value for name, value in told if name == "planted orphans"]
+    for title, lines in (
+        ("what a service answered, and what came of it", matrix.shown(faults) if faults else []),
+        ("what was planted, and what higgins-manage audit made of it", orphans),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)

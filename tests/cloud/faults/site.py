@@ -101,21 +101,21 @@ class Tenant:
 
 
 class Site:
-    """The service. ``database`` is its SQLAlchemy URL; SQLite in the folder without one."""
+    """The service. ``database`` is its SQLAlchemy URL, SQLite in the folder without one; ``options``, by group, stand before ours."""
 
-    def __init__(self, tenant, folder, *, database=None):
-        self.tenant, self.folder = tenant, pathlib.Path(folder)
+    def __init__(self, tenant, folder, *, database=None, options=None):
+        self.tenant, self.folder, self.options = tenant, pathlib.Path(folder), dict(options or {})
         self.board = Board()
         self.proxies = self._proxies()
         self.hostname = f"{tenant.name}-{uuid.uuid4().hex[:4]}"
         self.port = machine.free_port()
         self.token = tenant.token()
         self._processes = {}
-        self._configure(database)
-        self._run("higgins.cmd.manage", "db", "upgrade")
+        self.configure(database)
+        self._managed("db", "upgrade")
         credential = self.folder / "agent" / "credential"
         credential.parent.mkdir()
-        self._run("higgins.cmd.manage", "host", "enroll", self.hostname, "--credential-file", str(credential))
+        self._managed("host", "enroll", self.hostname, "--credential-file", str(credential))
 
     def _proxies(self):
         rewritten: dict[str, str] = {}
@@ -126,7 +126,8 @@ class Site:
         rewritten |= {proxy.target: proxy.address for proxy in proxies.values()}
         return proxies
 
-    def _configure(self, database):
+    def configure(self, database=None):
+        """Write the file that its processes read when they start."""
         keystone = f"http://{self.proxies['identity'].address}/v3"
         password = (self.tenant.cloud.place / "secret" / "higgins").read_text().strip()
         self.account = account = {
@@ -156,6 +157,7 @@ class Site:
             "quota": {"containers": -1, "memory": -1, "cpu": -1, "disk": -1},
             "scheduler": {"poll_s": 1, "cpu_allocation_ratio": 100, "ram_allocation_ratio": 10},
         } | ({"database": {"connection": database}} if database else {})
+        groups |= {name: groups.get(name, {}) | given for name, given in self.options.items()}
         text = "\n".join(
             f"[{name}]\n" + "\n".join(f"{k} = {v}" for k, v in group.items()) for name, group in groups.items()
         )
@@ -167,10 +169,13 @@ class Site:
     def _command(self, module, *words):
         return [sys.executable, "-m", module, "--config-file", str(self.folder / "higgins.conf"), *words]
 
-    def _run(self, module, *words):
-        done = subprocess.run(
-            self._command(module, *words), cwd=REPOSITORY, env=_plain(), capture_output=True, text=True, check=False
-        )
+    def manage(self, *words):
+        """A run of higgins-manage."""
+        command = self._command("higgins.cmd.manage", *words)
+        return subprocess.run(command, cwd=REPOSITORY, env=_plain(), capture_output=True, text=True, check=False)
+
+    def _managed(self, *words):
+        done = self.manage(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
     def start(self, *names):
@@ -207,12 +212,20 @@ class Site:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
+    def _providers(self):
+        found = self.tenant.cloud.admin.placement.get("/resource_providers").json()["resource_providers"]
+        return [provider["uuid"] for provider in found if self.hostname in provider["name"]]
+
+    def is_known_to_placement(self):
+        """Whether Placement has been told all of the host; its traits come last."""
+        placement = self.tenant.cloud.admin.placement
+        paths = [f"/resource_providers/{one}/traits" for one in self._providers()]
+        return any(placement.get(path, microversion="1.6").json()["traits"] for path in paths)
+
     def forget_host(self):
         """Have Placement know nothing of the host."""
-        placement = self.tenant.cloud.admin.placement
-        for provider in placement.get("/resource_providers").json()["resource_providers"]:
-            if self.hostname in provider["name"]:
-                placement.delete(f"/resource_providers/{provider['uuid']}")
+        for provider in self._providers():
+            self.tenant.cloud.admin.placement.delete(f"/resource_providers/{provider}")
 
     def process(self, name):
         """One of its processes; ``None`` while it does not run."""
@@ -280,12 +293,12 @@ def _add(tar, name, content):
 
 
 @contextlib.contextmanager
-def site_of(cloud, *, database=None):
+def site_of(cloud, *, database=None, options=None):
     """A service that runs, and nothing of it afterwards."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hgf-", dir="/tmp"))  # short: sockets lie in it
     tenant = Tenant(cloud)
     try:
-        site = Site(tenant, folder, database=database)
+        site = Site(tenant, folder, database=database, options=options)
         try:
             site.start()
             yield site
