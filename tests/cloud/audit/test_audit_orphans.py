@@ -65,11 +65,12 @@ def audited(world):
     before = state_of(world, pods["keeper"])
     grounds = Grounds(world, pods, lost=str(uuid.uuid4()), lent=world.volume())
     world.site.stop("agent")  # what one knows in memory the next one has to find
-    planted = {name: plant(grounds) for name, plant in KINDS.items()}
-    others = of_others(world, pods["keeper"])
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        of_theirs = threads.submit(of_others, world, pods["keeper"])
+        planted = dict(zip(KINDS, threads.map(lambda plant: plant(grounds), KINDS.values()), strict=True))
+        others = of_theirs.result()
     world.restart_agent()
-    until(lambda: not any(one.startswith("host ") for one in world.audit()[1]), "the agent answers", CLEAN_S)
-    looked = world.audit()
+    looked = until(lambda: answered(world.audit()), "the agent answers", CLEAN_S)
     touched = [name for name, one in planted.items() if one.by_hand is None and one.mended()]
     repaired = world.audit("--repair")
     for one in planted.values():
@@ -78,6 +79,11 @@ def audited(world):
     found = [(1, [])]
     until(lambda: found.append(world.audit()) or found[-1][0] == 0, "an audit that finds nothing", CLEAN_S)
     return Audited(planted, looked, touched, repaired, found[-1], others, (before, state_of(world, pods["keeper"])))
+
+
+def answered(result):
+    """An audit of which the host was part."""
+    return None if any(one.startswith("host ") for one in result[1]) else result
 
 
 def containers(world):
