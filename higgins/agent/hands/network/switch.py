@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from higgins.agent.hands.foreign import need_root, quiet_imports
@@ -31,14 +31,17 @@ class Switch:
         self._vif: Any = None
         self._objects: Any = None
         self._rows: Any = None
+        self._transaction: Any = None
 
     def plug(self, pod: str, plug: model.Plug, mark: str) -> None:
         """Put the outer end of a port's link on its bridge, and say there whose it is; nothing changes when it is so."""
         self._ready()
         with self._translated(f"plug port {plug.port}"):
             self._vif.plug(self._described(plug), self._owner(pod))
-            row = self._rows.db_set("Interface", names.outer(plug.port), ("external_ids", {OURS: f"{mark}:{pod}"}))
-            row.execute(check_error=True)
+            # Of no concern to the switch, which need not set itself up once more before this is done: one of the database alone.
+            with self._transaction(self._rows, self._rows.ovsdb_connection, check_error=True) as only_noted:
+                whose = ("external_ids", {OURS: f"{mark}:{pod}"})
+                only_noted.add(self._rows.db_set("Interface", names.outer(plug.port), whose))
 
     def unplug(self, pod: str, plug: model.Plug) -> None:
         """Take it off its bridge, and the link with it; nothing happens when it is not there."""
@@ -78,6 +81,7 @@ class Switch:
                 import os_vif
                 from os_vif import objects
                 from oslo_config import cfg
+                from ovsdbapp.backend.ovs_idl.transaction import Transaction
                 from vif_plug_ovs import privsep
 
                 cfg.CONF([], project="os-vif", default_config_files=[], default_config_dirs=[])
@@ -87,7 +91,8 @@ class Switch:
             plugin = os_vif._EXT_MANAGER["ovs"].obj
             plugin.ovsdb.connection, plugin.ovsdb.timeout = self._connection, ANSWER_TIMEOUT_S
             rows = plugin.ovsdb.ovsdb
-        self._vif, self._objects, self._rows = os_vif, objects, rows
+            plugin.ovsdb.ensure_ovs_bridge = unless_it_is_so(rows, plugin.ovsdb.ensure_ovs_bridge)
+        self._vif, self._objects, self._rows, self._transaction = os_vif, objects, rows, Transaction
 
     def _described(self, plug: model.Plug) -> Any:
         if plug.vif_type not in KINDS:
@@ -126,3 +131,14 @@ class Switch:
             raise errors.NotReady(
                 f"The host could not {what}: Open vSwitch at {self._connection} does not do it ({type(problem).__name__})."
             ) from problem
+
+
+def unless_it_is_so(rows: Any, ensure: Callable[[str, str | None], object]) -> Callable[[str, str | None], None]:
+    """os-vif's ``ensure`` has the bridge made before each port. Though there is nothing to make, the switch sets itself up anew, and is waited for."""
+
+    def ensure_unless(bridge: str, datapath_type: str | None) -> None:
+        row = rows.lookup("Bridge", bridge, None)
+        if row is None or row.datapath_type != datapath_type:
+            ensure(bridge, datapath_type)
+
+    return ensure_unless
