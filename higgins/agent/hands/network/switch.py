@@ -134,7 +134,7 @@ class Switch:
 
 
 def unless_it_is_so(rows: Any, ensure: Callable[[str, str | None], object]) -> Callable[[str, str | None], None]:
-    """os-vif's ``ensure`` has the bridge made before each port. Though there is nothing to make, the switch sets itself up anew, and is waited for."""
+    """os-vif's ``ensure`` has the bridge made before each port; though nothing is to be made, the switch sets itself up anew, and is waited for."""
 
     def ensure_unless(bridge: str, datapath_type: str | None) -> None:
         row = rows.lookup("Bridge", bridge, None)
