@@ -53,14 +53,23 @@ class Cloud:
 def containers(db: Database, sealer: Sealer, cloud: Cloud) -> Any:
     with db.write() as tx:
         own = installation.ensure(tx, sealer)
+    service_of: Any = cloud
     services = Services(
-        session=cast("Any", None), neutron=Neutron(cloud), glance=Glance(cast("Any", cloud)), cinder=Cinder(cast("Any", cloud), lambda _project: cast("Any", cloud))
-    )  # fmt: skip
+        session=cast("Any", None),
+        neutron=Neutron(cloud),
+        glance=Glance(service_of),
+        cinder=Cinder(service_of, lambda _project: service_of),
+    )
     settings = Settings(network_driver="neutron", image_drivers=("docker", "glance"), volume_drivers=("cinder",))
     means = Means(
-        db=db, sealer=sealer, policy=Policy(), hint=lambda _host_id, *, straight=False: None, installation=own,
-        settings=settings, services=services,
-    )  # fmt: skip
+        db=db,
+        sealer=sealer,
+        policy=Policy(),
+        hint=lambda _host_id, *, straight=False: None,
+        installation=own,
+        settings=settings,
+        services=services,
+    )
     return service.build(means, cast("Any", None)).containers
 
 
