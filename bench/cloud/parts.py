@@ -1,4 +1,4 @@
-"""S3's parts: where the time of a create goes, from the request until the controller is told that the container runs.
+"""S3's parts: where the time of a create and of a delete goes, from the request until nothing is left to do.
 
 The parts follow one another, and each ends with what begins the next: the hint that a wish was committed, that a host was claimed, that the
 pod is provisioned, the assignment in the agent's hands, the report. Within a part stands what was asked of whom, and what went on side by side.
@@ -20,39 +20,57 @@ from higgins.core.phase import Phase
 from higgins.wire import hints
 
 WARM_UP = 2
-PARTS = ("API request", "scheduling and claim", "provisioning", "to the agent", "agent", "report")
+# Each part, and the mark that ends it; "" is the last commit of all.
+CREATE = {
+    "API request": hints.SCHEDULE,
+    "scheduling and claim": hints.PROVISION,
+    "provisioning": "host/",
+    "to the agent": "given",
+    "agent": Phase.RUNNING.value,
+    "report": "told",
+}
+DELETE = {
+    "API request": "host/",
+    "to the agent": "given",
+    "agent": Phase.GONE.value,
+    "report": hints.TAKE_BACK,
+    "taking back": "",
+}
 WHOM = ("Keystone", "Neutron", "Placement", "Glance", "Cinder", "engine", "plug", "journal", "wire", "database")
-SHOWN_S = 0.001
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-    """One create: when each part began, and the end of the last; when the POST was answered; every call."""
+    """One operation: when each part began, and the end of the last; when the request was answered; every call."""
 
+    parts: tuple[str, ...]
     edges: tuple[float, ...]
     answered: float
     spans: tuple[Span, ...]
 
     @property
     def total_s(self) -> float:
-        """Until the report was taken."""
+        """All parts."""
         return self.edges[-1] - self.edges[0]
 
 
 def parts(town: Town, engine: str, rounds: int) -> Iterator[Figure]:
-    """Creates one at a time, the network known from the minute before or not in turns."""
+    """Creates one at a time, the network known from the minute before or not in turns, and deletes."""
     known: list[Turn] = []
     unknown: list[Turn] = []
+    deletes: list[Turn] = []
     with whole(town, engine) as found:
         for number in range(2 * (rounds + WARM_UP)):
-            turn = _turn(found, network_known=bool(number % 2))
+            created, deleted = _turns(found, network_known=bool(number % 2))
             if number >= 2 * WARM_UP:
-                (known if number % 2 else unknown).append(turn)
-    for name, turns in (("network used in the last minute", known), ("first on its network for a minute", unknown)):
-        yield from _figures(f"{name} ({engine})", engine, turns)
+                (known if number % 2 else unknown).append(created)
+                deletes.append(deleted)
+    yield _figure(f"create, network used in the last minute, all parts in one process ({engine})", known)
+    yield _figure(f"create, first on its network for a minute, all parts in one process ({engine})", unknown)
+    yield _figure(f"delete, all parts in one process ({engine})", deletes)
 
 
-def _turn(found: Whole, *, network_known: bool) -> Turn:
+def _turns(found: Whole, *, network_known: bool) -> tuple[Turn, Turn]:
     found.as_for_one_who_calls_again(network_known=network_known)
     found.settled(None)
     found.recorder.taken()
@@ -61,29 +79,35 @@ def _turn(found: Whole, *, network_known: bool) -> Turn:
     answered = time.perf_counter()
     found.wire.wait(ident, Phase.RUNNING)
     found.settled(Phase.RUNNING)
-    spans, marks = found.recorder.taken()
+    created = _turn(CREATE, began, answered, *found.recorder.taken())
+    began = time.perf_counter()
     found.call("DELETE", f"/v1/containers/{ident}?force=true")
+    answered = time.perf_counter()
     found.settled(None)
-    return Turn(_edges(began, marks), answered, tuple(spans))
+    return created, _turn(DELETE, began, answered, *found.recorder.taken())
 
 
-def _edges(began: float, marks: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+def _turn(
+    parts: dict[str, str], began: float, answered: float, spans: Sequence[Span], marks: Sequence[tuple[str, float]]
+) -> Turn:
     edges = [began]
-    for name in (hints.SCHEDULE, hints.PROVISION, "host/", "given", "running", "told"):
-        edges.append(next(at for mark, at in marks if mark.startswith(name) and at >= edges[-1]))
-    return tuple(edges)
+    for name in parts.values():
+        if name:
+            edges.append(next(at for mark, at in marks if mark.startswith(name) and at >= edges[-1]))
+        else:
+            edges.append(max(one.ended for one in spans if one.what == "COMMIT"))
+    return Turn(tuple(parts), tuple(edges), answered, tuple(spans))
 
 
-def _figures(name: str, engine: str, turns: Sequence[Turn]) -> Iterator[Figure]:
-    yield Figure(
+def _figure(name: str, turns: Sequence[Turn]) -> Figure:
+    return Figure(
         id="S3",
-        name=f"all parts in one process, {name}",
+        name=name,
         ours=median_ms([turn.total_s for turn in turns]),
         detail={
             "spread": spread([turn.total_s for turn in turns]),
             "table": [*_of_parts(turns)],
             "calls": [*_of_calls(turns)],
-            "engine": engine,
         },
     )
 
@@ -101,7 +125,7 @@ def _of_parts(turns: Sequence[Turn]) -> Iterator[tuple[str, ...]]:
     """A row for each part: its time, how much of it calls to each took, and what is left, which is our own."""
     seen = [whom for whom in WHOM if any(_whom(one) == whom for turn in turns for one in turn.spans)]
     yield ("part", "ms", *seen, "own")
-    for place, part in enumerate(PARTS):
+    for place, part in enumerate(turns[0].parts):
         sums: dict[str, list[float]] = collections.defaultdict(list)
         for turn in turns:
             began, ended = turn.edges[place], turn.edges[place + 1]
@@ -113,7 +137,7 @@ def _of_parts(turns: Sequence[Turn]) -> Iterator[tuple[str, ...]]:
         yield (part, *(_ms(sums[name]) for name in ("ms", *seen, "own")))
     yield ("all", f"{median_ms([turn.total_s for turn in turns]):.1f}", *("" for _ in seen), "")
     yield (
-        "(POST answered)",
+        "(request answered)",
         f"{median_ms([turn.answered - turn.edges[0] for turn in turns]):.1f}",
         *("" for _ in seen),
         "",

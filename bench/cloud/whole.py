@@ -94,12 +94,12 @@ class Wire:
 
     def report(self, report: contract.Report) -> contract.ReportAnswer:
         phases = {pod.uuid: pod.status.phase for pod in report.pods}
-        if Phase.RUNNING in phases.values():
-            self._recorder.mark("running")
+        for phase in (Phase.RUNNING, Phase.GONE):
+            if phase in phases.values():
+                self._recorder.mark(phase)
         with self._recorder.span("wire", "report", "wire calls"):
             answer = self._inner.report(report)
-        if Phase.RUNNING in phases.values():
-            self._recorder.mark("told")
+        self._recorder.mark("told")
         with self._told:
             self._phases |= phases
             self._told.notify_all()
