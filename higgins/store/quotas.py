@@ -188,7 +188,7 @@ def _over_quota(tx: Transaction, project_id: str, defaults: Limits, more: Usage)
         if limit != UNLIMITED and asked > 0 and in_use + asked > limit * scale:
             unit = _UNITS[resource]
             return errors.OverQuota(
-                f"Quota exceeded for {resource}: the limit is {limit}{unit}, in use are {in_use / scale:g}{unit}, and this asks for "
-                f"{asked / scale:g}{unit} more. Delete something, ask for less, or have the limit raised."
+                f"Quota exceeded for {resource}: the limit is {limit}{unit}, in use are {in_use / scale:.15g}{unit}, and this asks for "
+                f"{asked / scale:.15g}{unit} more. Delete something, ask for less, or have the limit raised."
             )
     return Overtaken("The project's quota was changed by another request at the same moment. Try again.")

@@ -39,7 +39,7 @@ def check_size(
     )
     for what, asked, least, most, unit in checks:
         if asked is not None and not least <= asked <= most:
-            raise Invalid(f"'{what}' must be from {least:g} to {most:g} {unit}, but {asked:g} was asked for.")
+            raise Invalid(f"'{what}' must be from {least:.15g} to {most:.15g} {unit}, but {asked:.15g} was asked for.")
 
 
 def unique_name(settings: Settings, project_id: str, name: str | None) -> str | None:

@@ -62,7 +62,12 @@ def _local(tx: Transaction, means: Means, source: str, project_id: str) -> volum
             raise NotFound(f"The volume {source} could not be found.", code="volume-not-found")
         return volumes.get(tx, source, Scope(project_id))
     except NotFound:
-        if names.is_uuid(source) or _cinder(means) is not None:
+        if _cinder(means) is not None:
+            raise NotFound(
+                f"The volume {source} could not be found. List them with: openstack volume list",
+                code="volume-not-found",
+            ) from None
+        if names.is_uuid(source):
             raise
         return volumes.insert(tx, project_id=project_id, name=source)
 

@@ -103,6 +103,8 @@ def test_a_volume_outlives_its_container(
     member.until(state, "available")
     afterwards(lambda: member.end(writer, reader))
     start = f"appcontainer run {SMALL} --net network={net}"
+    told = member.refused(f"{start} --mount source={volume}s,destination=/data busybox")
+    assert "openstack volume list" in told, told
     told = member.refused(f"{start} --host {PODMAN} busybox")
     assert "Policy doesn't allow" in told, told
     admin(f"{start} --wait --host {PODMAN} --name {writer} --mount source={volume},destination=/data busybox {IDLE}")

@@ -176,6 +176,7 @@ def test_interactive_means_a_terminal_from_1_20_until_tty_is_a_field(world, vers
         ({"image": "nginx", "cpu": 1000}, "cpu"),
         ({"image": "nginx", "memory": "512m"}, "'memory'"),
         ({"image": "nginx", "memory": 1}, "memory"),
+        ({"image": "nginx", "memory": 9999999}, "from 4 to 8192 MiB, but 9999999 was"),
         ({"image": "nginx", "memory": 1.5}, "'memory'"),
         ({"image": "nginx", "disk": 100000}, "disk"),
         ({"image": "nginx", "environment": {"A": 1}}, "'environment'"),
