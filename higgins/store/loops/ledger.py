@@ -102,14 +102,12 @@ def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], g
 def doubt(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], *, forget: bool) -> None:
     """Note that nobody knows any more how these (kind and key) are; with ``forget`` that what the outside called them is no more."""
     values = {"made_at": None} | ({"external_id": None} if forget else {})
-    for kind, key in things:
-        tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(**values))
+    _change_all(tx, pod_uuid, things, ledger.update().values(**values))
 
 
 def strike(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]]) -> None:
     """Note that these (kind and key) are gone; nothing happens to what was struck already."""
-    for kind, key in things:
-        tx.change(ledger.delete().where(*_this(pod_uuid, kind, key)))
+    _change_all(tx, pod_uuid, things, ledger.delete())
 
 
 def of(tx: Transaction, pod_uuids: Collection[str]) -> dict[str, builtins.list[Entry]]:
@@ -137,6 +135,15 @@ def secret(entry: Entry, sealer: Sealer) -> bytes | None:
 
 def _entry(row: Row) -> Entry:
     return Entry(*row)
+
+
+def _change_all(
+    tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], change: sa.Update | sa.Delete
+) -> None:
+    """One statement for all of them, none for nothing."""
+    found = sorted(things)
+    if found:
+        tx.change(change.where(ledger.c.pod_uuid == pod_uuid, sa.tuple_(ledger.c.kind, ledger.c.key).in_(found)))
 
 
 def _this(pod_uuid: str, kind: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
