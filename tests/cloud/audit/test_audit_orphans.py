@@ -18,6 +18,7 @@ from higgins.agent.hands.network import kernel
 from higgins.engine.load import open_engine
 from higgins.store import actions
 from tests.cloud.faults import leftovers
+from tests.cloud.faults.board import Fault
 from tests.cloud.faults.site import site_of
 from tests.whole import until
 
@@ -180,7 +181,31 @@ def test_a_container_of_which_nothing_is_wrong_runs_on_with_all_it_has(audited):
     }  # fmt: skip
 
 
-def test_the_controller_takes_away_by_itself_what_requests_left_that_were_given_up(world, audited):
+@pytest.fixture(scope="module")
+def sweeping(world, audited):
+    """From here on the controller sweeps all the time."""
+    world.site.options["housekeeping"] = {"sweep_s": 1}
+    world.site.configure()
+    world.site.stop("controller")
+    world.site.start("controller")
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_what_a_service_makes_after_it_was_given_up_goes_by_itself(world):
+    late = Fault(site="controller: network POST /v2.0/ports", answer="slow", slow_s=300)
+    with world.site.board.armed(late):
+        pod = world.wish(exposed_ports={})  # whose group would be gone, and the port then refused
+        until(lambda: late.hits, "Neutron is asked for a port")
+        world.lane.delete(pod)
+        world.lane.gone(pod)
+        assert world.neutron.ports(device_id=pod) == []
+    said = f"Neutron has it for the container {pod}, but nothing needs it"
+    until(lambda: said in world.site.log("controller", 10**7), "the port that came late is taken away", CLEAN_S)
+    assert world.neutron.ports(device_id=pod) == []
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_the_controller_takes_away_by_itself_only_what_it_knows_to_be_of_nobody(world):
     held, used = world.volume(), world.volume()
     left = {
         "port": (world.port(world.remembered()), world.has_port),
@@ -193,10 +218,6 @@ def test_the_controller_takes_away_by_itself_what_requests_left_that_were_given_
     }
     world.take(left["allocation"][0], {"VCPU": 1})
     nobodys = world.port(str(uuid.uuid4()))
-    world.site.options["housekeeping"] = {"sweep_s": 1}
-    world.site.configure()
-    world.site.stop("controller")
-    world.site.start("controller")
     until(
         lambda: not [name for name, (ident, is_there) in left.items() if is_there(ident)], "all of it is gone", CLEAN_S
     )
