@@ -151,9 +151,12 @@ def test_only_containers_of_this_installation_are_listed_and_users_cannot_forge_
     uid = bench.made(labels={"higgins.uuid": "forged", "higgins.installation": "forged", "team": "blue"})
     assert [facts.uuid for facts in bench.engine.list()] == [uid]
     if bench.daemon is not None:
-        other = type(bench.engine)(str(bench.daemon.socket), "another-installation")
-        assert list(other.list()) == []
-        other.close()
+        bench.engine.create_volume("own-volume", {})
+        for installation in ("another-installation", ""):
+            other = type(bench.engine)(str(bench.daemon.socket), installation)
+            assert ([*other.list()], [*other.volumes()]) == ([], [])
+            other.close()
+        bench.engine.remove_volume("own-volume")
 
 
 @ability("limits")

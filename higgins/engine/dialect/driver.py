@@ -206,7 +206,7 @@ class Dialect(Verbs):
         """Volumes of this installation."""
         filters = filters_of(label=[f"{translate.INSTALLATION}={self.installation}"])
         answer = self.call("GET", "/volumes", "list the volumes", query={"filters": filters}).json()
-        return tuple(volume["Name"] for volume in answer.get("Volumes") or ())
+        return tuple(one["Name"] for one in answer.get("Volumes") or () if self.is_own(one.get("Labels")))
 
 
 class _LogChunks:

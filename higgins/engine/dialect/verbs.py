@@ -54,10 +54,14 @@ class Verbs:
         filters = filters_of(label=[f"{translate.INSTALLATION}={self.installation}"])
         rows = self.call("GET", "/containers/json", "list the containers", query={"all": 1, "filters": filters}).json()
         found = []
-        for row in rows or []:
+        for row in (row for row in rows or [] if self.is_own(row.get("Labels"))):
             with contextlib.suppress(errors.NotFound):
                 found.append(self._inspect(row["Id"]))
         return tuple(found)
+
+    def is_own(self, labels: Mapping[str, str] | None) -> bool:
+        """Whether what carries these labels is of this installation: podman takes a filter without a value for one on the name alone."""
+        return (labels or {}).get(translate.INSTALLATION) == self.installation
 
     def inspect(self, uuid: str) -> model.ContainerFacts:
         """The facts of one container."""
@@ -209,7 +213,7 @@ class Verbs:
                 labels = (event.get("Actor") or {}).get("Attributes") or {}
                 what = event.get("Action") or event.get("status") or ""
                 # A health check is an exec every few seconds: of no interest, unlike what it found.
-                if labels.get(translate.UUID) and not what.startswith("exec_"):
+                if labels.get(translate.UUID) and self.is_own(labels) and not what.startswith("exec_"):
                     yield api.EngineEvent(
                         container=labels[translate.UUID], pod=labels.get(translate.POD) or "", what=what
                     )
