@@ -102,7 +102,7 @@ class OpenStack:
         """What a command shows, as data."""
         return json.loads(self(f"{line} -f json"))
 
-    def until(self, line: str, expected: str, seconds: float = 60) -> None:
+    def until(self, line: str, expected: str, seconds: float = 120) -> None:
         """Ask again until the answer is this."""
         answers: list[Said] = []
 
@@ -112,7 +112,7 @@ class OpenStack:
 
         until(f"{line} to say {expected}", is_so, seconds, lambda: str(answers))
 
-    def settled(self, name: str, status: str = "Running", seconds: float = 90) -> dict[str, Any]:
+    def settled(self, name: str, status: str = "Running", seconds: float = 120) -> dict[str, Any]:
         """A container, once it is in this state with nothing under way; fails at once when it is in Error instead."""
 
         def shown() -> Any:
@@ -131,5 +131,5 @@ class OpenStack:
         for name in names:
             self._client.ask(f"appcontainer delete --stop {name}", self._user)
         for name in names:
-            until(f"{name} to be gone", lambda name=name: not self._client.ask(f"appcontainer show {name}", self._user).well, 60,
+            until(f"{name} to be gone", lambda name=name: not self._client.ask(f"appcontainer show {name}", self._user).well, 120,
                   lambda name=name: str(self.said(f"appcontainer show {name}")))  # fmt: skip
