@@ -108,9 +108,8 @@ def test_an_answer_that_ends_in_the_middle_is_unavailable(server):
 
 def test_closing_breaks_an_open_stream(server):
     engine = load.open_engine("docker", f"unix://{server.server_address}")
-    server.answers["/v1.44/events"] = (
-        b'{"Type":"container","Action":"die","Actor":{"Attributes":{"higgins.uuid":"u","higgins.pod":"p"}}}\n'
-    )
+    labels = b'{"higgins.uuid":"u","higgins.pod":"p","higgins.installation":""}'
+    server.answers["/v1.44/events"] = b'{"Type":"container","Action":"die","Actor":{"Attributes":%s}}\n' % labels
     connected = threading.Event()
     seen = []
     with pytest.raises(errors.Unavailable):
