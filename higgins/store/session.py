@@ -238,7 +238,8 @@ class Database:
                 connection.begin()
             yield connection
         finally:
-            connection.close()
+            with _translated():
+                connection.close()
 
 
 def _set_up_sqlite(raw: sqlite3.Connection, _record: Any) -> None:

@@ -52,39 +52,42 @@ class Plane:
 
 
 class Agent:
-    """Says of every pod, in one report, that it is as was wished."""
+    """Says of every pod, in one report, that it is as was wished; asks again, as agents do, when the control plane cannot answer."""
 
     def __init__(self, rows: Rows, socket: pathlib.Path, hostname: str) -> None:
         self._wire = WireClient(f"unix:{socket}", f"token of {hostname}")
         hello = contract.Hello(facts=rows.facts(hostname), live_address="unix:/nowhere", live_token="live")
         self._number = self._wire.hello(hello).report_number
         self.polled = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         since = 0
-        try:
-            while True:
-                self.polled.set()
-                told = self._wire.assignments(since, 20)
-                since = told.revision
-                pods = tuple(
-                    contract.PodReport(
-                        uuid=pod.uuid,
-                        status=PodStatus(
-                            phase=_REACHED[pod.desired], observed_generation=pod.generation, observed_run=pod.run
-                        ),
-                    )
-                    for pod in told.pods
-                )
-                if pods:
-                    self._number += 1
-                    assert self._wire.report(contract.Report(number=self._number, pods=pods)).taken
-        except errors.HigginsError:
-            return
+        while not self._ended.is_set():
+            self.polled.set()
+            try:
+                since = self._asked(since)
+            except errors.Unavailable:
+                self._ended.wait(0.1)
+
+    def _asked(self, since: int) -> int:
+        told = self._wire.assignments(since, 20)
+        pods = tuple(
+            contract.PodReport(
+                uuid=pod.uuid,
+                status=PodStatus(phase=_REACHED[pod.desired], observed_generation=pod.generation, observed_run=pod.run),
+            )
+            for pod in told.pods
+        )
+        if pods:
+            self._number += 1
+            assert self._wire.report(contract.Report(number=self._number, pods=pods)).taken
+        return told.revision
 
     def stop(self) -> None:
+        self._ended.set()
         self._wire.close()
         self._thread.join()
 
