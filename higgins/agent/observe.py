@@ -137,9 +137,8 @@ class Observer:
             self._dirty.add(uuid)
             self._owners[uuid] = pod
             if verb == "create":
-                self._echoes.pop(
-                    uuid, None
-                )  # of the one before it; what that one's removal did not say, this one's end would
+                # What the removal of the one before it may have left unsaid would be taken for this one's end.
+                self._echoes.pop(uuid, None)
             self._echoes.setdefault(uuid, {}).update(dict.fromkeys(words, state))
 
     def removed(self, uuid: str) -> None:
