@@ -83,8 +83,9 @@ class Api(Caller):
         """Wish it gone."""
         self.call("DELETE", f"/containers/{ident}?force=true")
 
-    def wait_gone(self, ident: str, poll_s: float = POLL_S) -> None:
-        """Return when the API knows it no more."""
+    def wait_gone(self, ident: str, poll_s: float = POLL_S, quiet_s: float = 0.0) -> None:
+        """Return when the API knows it no more; it is asked first after ``quiet_s``."""
+        time.sleep(quiet_s)
         deadline = time.monotonic() + LONGEST_WAIT_S
         while self.raw("GET", f"/containers/{ident}")[0] != 404:
             if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from falcon import testing
@@ -49,7 +49,7 @@ from higgins.wire.server import Server
 
 HOUR_S = 3600.0
 QUIET_S = 0.7
-TARGETS = {
+TARGETS: dict[str, dict[str, int | None]] = {
     # The third call is the inspect that finds the address the bridge gave: see README.md.
     "create + start": {"statements": 14, "commits": 4, "engine calls": 3},
     "delete": {"statements": 8, "commits": None, "engine calls": 1},
@@ -143,15 +143,21 @@ class Bench:
 
         Looks at the database past the counters.
         """
-        deadline, pause = time.monotonic() + 60, threading.Event()
-        while self._phases() != ({phase} if phase else set()) or time.monotonic() - self.tally.last_s < QUIET_S:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the pods are {self._phases()}, not {phase}")
-            pause.wait(0.1)
+        settled(self.watched, self.tally, phase)
 
-    def _phases(self) -> set[Phase | None]:
-        with self.watched.read() as tx:
+
+def settled(watched: Database, tally: Tally, phase: Phase | None, within_s: float = 60.0) -> None:
+    """Wait until every pod has the phase, none is there for ``None``, and then until no part has done anything for a while."""
+
+    def phases() -> set[Phase | None]:
+        with watched.read() as tx:
             return {pod.phase for pod in pods.list(tx, Scope(None))}
+
+    deadline, pause = time.monotonic() + within_s, threading.Event()
+    while phases() != ({phase} if phase else set()) or time.monotonic() - tally.last_s < QUIET_S:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"the pods are {phases()}, not {phase}")
+        pause.wait(0.1)
 
 
 @contextlib.contextmanager
@@ -218,18 +224,31 @@ def work(engine: str, rounds: int) -> Iterator[Figure]:
                     if turn:  # the first round also asks what is kept afterwards
                         totals[name].update(counts)
                         words[name].update(said)
-    for name, targets in TARGETS.items():
-        for kind in KINDS:
-            parts = {part: count / rounds for (part, k), count in totals[name].items() if k == kind}
+    yield from figures(TARGETS, KINDS, totals, words, rounds, engine)
+
+
+def figures(
+    targets: Mapping[str, Mapping[str, int | None]],
+    kinds: Sequence[str],
+    totals: Mapping[str, Mapping[tuple[str, str], int]],
+    words: Mapping[str, Mapping[tuple[str, str], int]],
+    rounds: int,
+    where: str,
+) -> Iterator[Figure]:
+    """A figure for each kind of work of each operation: ``totals`` counts by part and kind, ``words`` statements by part and text."""
+    for name, most in targets.items():
+        for kind in kinds:
+            by_part = {part: count / rounds for (part, k), count in totals[name].items() if k == kind}
+            said = [f"{part}: {text} x {count / rounds:g}" for (part, text), count in words[name].items()]
             yield Figure(
                 id="S10",
-                name=f"{name}: {kind} ({engine})",
-                ours=sum(parts.values()),
+                name=f"{name}: {kind} ({where})",
+                ours=sum(by_part.values()),
                 unit="",
-                most=targets.get(kind),
+                most=most.get(kind),
                 detail={
-                    "by_part": dict(sorted(parts.items())),
-                    "what": sorted(f"{part}: {said}" for part, said in words[name]) if kind == "statements" else [],
+                    "by_part": dict(sorted(by_part.items())),
+                    "what": sorted(said) if kind == "statements" else [],
                 },
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 from bench.cloud.town import Town
 from bench.cloud.whole import Whole, whole
 from bench.figure import Figure
+from bench.work import figures
 from higgins.core.phase import Phase
 
 NOTHING: dict[str, int | None] = dict.fromkeys(
@@ -33,24 +34,7 @@ def counts(town: Town, engine: str, rounds: int) -> Iterator[Figure]:
                 if turn:
                     totals[name].update(counted)
                     words[name].update(said)
-    for name, targets in TARGETS.items():
-        for kind in KINDS:
-            parts = {part: count / rounds for (part, k), count in totals[name].items() if k == kind}
-            yield Figure(
-                id="S10",
-                name=f"{name}: {kind} (cloud, {engine})",
-                ours=sum(parts.values()),
-                unit="",
-                most=targets.get(kind),
-                detail={
-                    "by_part": dict(sorted(parts.items())),
-                    "what": sorted(
-                        f"{part}: {said} x {count / rounds:g}" for (part, said), count in words[name].items()
-                    )
-                    if kind == "statements"
-                    else [],
-                },
-            )
+    yield from figures(TARGETS, KINDS, totals, words, rounds, f"cloud, {engine}")
 
 
 def _round(found: Whole) -> Iterator[tuple[str, Any, Any]]:

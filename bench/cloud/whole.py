@@ -27,7 +27,7 @@ from bench.callers import CPUS, MEMORY_MIB, SLEEP
 from bench.cloud.spans import Recorder, Timed, TimedDatabase, http_recorded
 from bench.cloud.town import CHASSIS, OVSDB, Town
 from bench.house import CannotRun
-from bench.work import HOUR_S, QUIET_S, DatabaseCounter, Tally
+from bench.work import HOUR_S, DatabaseCounter, Tally, settled
 from higgins.agent.hands.network import kernel
 from higgins.agent.hands.network.names import mark_of
 from higgins.agent.hands.network.plugs import Network
@@ -42,7 +42,6 @@ from higgins.conf import load
 from higgins.control import service
 from higgins.control.means import Means
 from higgins.core import resources
-from higgins.core.caller import Scope
 from higgins.core.phase import Phase
 from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
@@ -52,7 +51,7 @@ from higgins.provision.ports import mark
 from higgins.scheduler.inventories import Publisher
 from higgins.scheduler.loop import Scheduler
 from higgins.scheduler.placement import PlacementClaims
-from higgins.store import hosts, migrate, pods
+from higgins.store import hosts, migrate
 from higgins.store.agents.desk import Desk
 from higgins.store.claims import Ratios
 from higgins.store.loops.holds import Holder
@@ -159,15 +158,7 @@ class Whole:
 
     def settled(self, phase: Phase | None) -> None:
         """Until every pod has the phase, none is there for ``None``, and then until no part has done anything for a while."""
-        deadline, pause, tally = time.monotonic() + 120, threading.Event(), self.recorder.tally
-        while self._phases() != ({phase} if phase else set()) or time.monotonic() - tally.last_s < QUIET_S:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the pods are {self._phases()}, not {phase}")
-            pause.wait(0.1)
-
-    def _phases(self) -> set[Phase | None]:
-        with self.watched.read() as tx:
-            return {pod.phase for pod in pods.list(tx, Scope(None))}
+        settled(self.watched, self.recorder.tally, phase, within_s=120)
 
 
 @contextlib.contextmanager
