@@ -20,7 +20,7 @@ from tests.whole import until
 LANES = 8
 LOGIN = "identity POST /v3/auth/tokens"
 ALL = bool(os.environ.get("HIGGINS_ALL_FAULTS"))
-pytestmark = pytest.mark.timeout(3600 if ALL else 900)
+pytestmark = pytest.mark.timeout(4 * 3600 if ALL else 900)
 
 
 @pytest.fixture(scope="module")
