@@ -11,7 +11,7 @@ from higgins.cloud.placement import Allocation, Full, Placement
 from higgins.core import errors, resources
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
-from higgins.store.loops.scheduling import ALLOCATION
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 
 
@@ -26,7 +26,7 @@ class Allocations:
     Nothing needs them first, for a pod with a host has its own; so they are given back beside what goes first.
     """
 
-    name = ALLOCATION
+    name = KindName.ALLOCATION
     stage = 1
 
     def __init__(self, placement: Placement) -> None:

@@ -14,7 +14,7 @@ from higgins.cloud.glance import Glance
 from higgins.core import errors, model
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
-from higgins.store.agents.assignments import IMAGE
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 
 _HEAD = 40
@@ -23,7 +23,7 @@ _HEAD = 40
 class Images:
     """The kind ``image``."""
 
-    name = IMAGE
+    name = KindName.IMAGE
     stage = 0
 
     def __init__(self, glance: Glance) -> None:

@@ -50,8 +50,12 @@ class Kind(Protocol):
     ``stage`` orders kinds: things of one stage are made side by side, those of a higher one after them (and are taken back before them).
     """
 
-    name: str
     stage: int
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls this kind; of those that come with Higgins a ``KindName``."""
+        ...
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """What a pod with a host wants of this kind. Decides from the pod alone; asks nobody."""

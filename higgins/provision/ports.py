@@ -19,14 +19,13 @@ from higgins.core.model import FixedIp, NetworkWish, Plug
 from higgins.provision.crew import side_by_side
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
-from higgins.store.loops.ledger import Entry
+from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.pods import Pod
 
 LOG = logging.getLogger(__name__)
 
 DEVICE_OWNER = "compute:higgins"
 """Neutron and what stands around it treat ports whose owner begins with ``compute:`` as those of something that computes."""
-PORT, SECURITY_GROUP = "port", "security_group"
 EXPOSED = "exposed"
 """The key of a pod's one security group."""
 
@@ -70,7 +69,7 @@ def applied(entry: Entry) -> Applied | None:
 class SecurityGroups:
     """A group of ours in the pod's project that lets its exposed ports be reached; made before the ports that are in it."""
 
-    name = SECURITY_GROUP
+    name = KindName.SECURITY_GROUP
     stage = 0
 
     def __init__(self, neutron: Neutron, installation: str) -> None:
@@ -130,7 +129,7 @@ def delete_group(neutron: Neutron, group: SecurityGroup) -> None:
 class Ports:
     """A port for each network of a pod, made or given, bound to the pod's host, with what the host plugs as its data."""
 
-    name = PORT
+    name = KindName.PORT
     stage = 1
 
     def __init__(self, neutron: Neutron, installation: str) -> None:
@@ -357,10 +356,10 @@ def _groups(task: Task, *, of_ours: bool) -> tuple[str, ...]:
     """The groups that a pod wants its ports in; of a port of ours that exposes ports also the default one, which naming groups would leave out."""
     wanted = dict.fromkeys(task.pod.spec.security_groups)
     if _exposed(task.pod):
-        entry = next(one for one in task.entries if one.kind == SECURITY_GROUP)
+        entry = next(one for one in task.entries if one.kind == KindName.SECURITY_GROUP)
         if of_ours and entry.data:
             wanted[entry.data] = None
-        wanted[task.made(SECURITY_GROUP, EXPOSED)] = None
+        wanted[task.made(KindName.SECURITY_GROUP, EXPOSED)] = None
     return tuple(wanted)
 
 

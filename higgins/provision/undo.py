@@ -6,8 +6,9 @@ import logging
 
 from higgins.control.container import undo
 from higgins.core.phase import Phase
-from higgins.provision.ports import PORT, applied
+from higgins.provision.ports import applied
 from higgins.store.loops import ledger, provisioning
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, Overtaken, Transaction
@@ -50,7 +51,7 @@ class Undo:
 def _not_plugged(tx: Transaction, pod: Pod) -> set[str]:
     """The keys of those networks whose port the host does not report; of a pod that failed with all of them the last one attached."""
     reported = {one.port for one in pod.status.addresses} if pod.status is not None else set()
-    entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == PORT]
+    entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == KindName.PORT]
     plugged = {one.key for one in entries if one.external_id in reported}
     missing = {wish.key for wish in pod.spec.networks if wish.key not in plugged}
     if missing and plugged:
@@ -65,7 +66,7 @@ def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:
     """
     if pod.observed_generation == 0 or pod.spec.network_driver != "neutron":
         return False
-    entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == PORT]
+    entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == KindName.PORT]
     got = {one.key for one in entries if one.external_id is not None or one.data is not None}
     networks = {wish.key for wish in pod.spec.networks if wish.key not in got}
     done = [found.groups for found in map(applied, entries) if found is not None]

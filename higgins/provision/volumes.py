@@ -17,7 +17,7 @@ import msgspec
 from higgins.core import errors, model
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
-from higgins.store.agents.assignments import ATTACHMENT
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Database
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # an installation without an OpenStack has nothing of this
 
 LOG = logging.getLogger(__name__)
 
-NEW_VOLUME = "cinder_volume"
 FOR_INSTALLATION, FOR_POD, FOR_MOUNT = "higgins-installation", "higgins-pod", "higgins-mount"
 """What the metadata of a volume that goes with a pod say, so that it is found again."""
 
@@ -47,7 +46,7 @@ class Volumes:
     A volume that goes with its pod loses its record here, after the host has reported its data gone; any other stays and stays bound.
     """
 
-    name = "volume"
+    name = KindName.VOLUME
     stage = 0
 
     def __init__(self, db: Database) -> None:
@@ -79,7 +78,7 @@ class Volumes:
 class NewVolumes:
     """Volumes of Cinder that go with their pod: made of a size in the pod's own project, deleted after the pod's end."""
 
-    name = NEW_VOLUME
+    name = KindName.NEW_VOLUME
     stage = 0
 
     def __init__(self, cinder: Cinder, installation: str, *, patience_s: float = _PATIENCE_S) -> None:
@@ -169,7 +168,7 @@ class NewVolumes:
 class Attachments:
     """Attachments of Cinder's volumes to the pod's host. The pod counts as the server; ``installation`` marks them as ours."""
 
-    name = ATTACHMENT
+    name = KindName.ATTACHMENT
     stage = 1
 
     def __init__(self, cinder: Cinder, installation: str) -> None:
@@ -185,7 +184,7 @@ class Attachments:
         """Connect the volume to the pod's host; ``Invalid`` when that volume cannot be had there."""
         mount = _mounted(task.pod.spec)[task.key]
         connector = _connector(task)
-        ident = task.key if mount.size_gib is None else task.made(NEW_VOLUME, task.key)
+        ident = task.key if mount.size_gib is None else task.made(KindName.NEW_VOLUME, task.key)
         volume = self._volume(task, ident)
         found = self._mine(task, ident)
         if found is None:

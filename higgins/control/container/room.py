@@ -15,7 +15,7 @@ from higgins.core import errors, resources
 from higgins.store import hosts
 from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.holds import Holder
-from higgins.store.loops.scheduling import ALLOCATION
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 
 _TRIES, _PAUSE_S = 20, 0.1
@@ -79,7 +79,7 @@ def _note(means: Means, holder: Holder, pod: Pod) -> hosts.Host | None:
         if pod.host_id is None or not holder.take(tx, pod.id, pod.generation):
             return None
         known = {(entry.kind, entry.key) for entry in ledger.of(tx, [pod.uuid]).get(pod.uuid, [])}
-        asked = ledger.Asked(kind=ALLOCATION, key=pod.uuid)
+        asked = ledger.Asked(kind=KindName.ALLOCATION, key=pod.uuid)
         ledger.ask(tx, pod.uuid, [asked], host_id=pod.host_id, known=known)
         provisioning.again(tx, pod.uuid)
         return hosts.by_id(tx, pod.host_id)

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from higgins.cloud.cinder import Cinder, Volume
 from higgins.core import errors
 from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
-from higgins.provision.volumes import FOR_INSTALLATION, FOR_MOUNT, FOR_POD, NEW_VOLUME, mark
-from higgins.store.agents.assignments import ATTACHMENT
-from higgins.store.loops.ledger import Entry
+from higgins.provision.volumes import FOR_INSTALLATION, FOR_MOUNT, FOR_POD, mark
+from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.session import Database
 
 
@@ -22,14 +21,14 @@ def strays(known: Known, cinder: Cinder, db: Database) -> Iterator[Stray]:
     """All that is wrong with attachments, and with volumes that go with their pod."""
     volumes = list(cinder.every_volume())
     for one in cinder.unfinished():
-        if not known.has(ATTACHMENT, one.id, one.server) and was_here(db, known, one.server):
+        if not known.has(KindName.ATTACHMENT, one.id, one.server) and was_here(db, known, one.server):
             text = f"Cinder keeps the volume {one.volume} for the container {one.server}, but nothing needs it"
             yield stray("attachment", one.id, text, functools.partial(cinder.detach, one.id), left_by=one.server)
     for volume in volumes:
         yield from _unknown_uses(cinder, known, volume)
         pod = volume.metadata.get(FOR_POD, "")
         ours = volume.metadata.get(FOR_INSTALLATION) == known.installation
-        if ours and volume.status != "deleting" and not known.has(NEW_VOLUME, volume.id, pod):
+        if ours and volume.status != "deleting" and not known.has(KindName.NEW_VOLUME, volume.id, pod):
             yield _unknown_volume(cinder, known, volume)
     for entry in reversed(known.entries):  # attachments before their volumes
         if entry.pod_uuid not in known.pods:
@@ -40,7 +39,7 @@ def strays(known: Known, cinder: Cinder, db: Database) -> Iterator[Stray]:
 
 def _unknown_uses(cinder: Cinder, known: Known, volume: Volume) -> Iterator[Stray]:
     for use in volume.uses:
-        if use.mark == mark(known.installation) and not known.has(ATTACHMENT, use.attachment, use.server):
+        if use.mark == mark(known.installation) and not known.has(KindName.ATTACHMENT, use.attachment, use.server):
             text = f"Cinder attaches the volume {volume.id} to the container {use.server}, but nothing needs it"
             put_right = functools.partial(cinder.detach, use.attachment)
             yield stray("attachment", use.attachment, text, put_right, left_by=use.server)
@@ -72,7 +71,7 @@ def _ended(cinder: Cinder, known: Known, volume: Volume) -> None:
 
 def _taken_back(cinder: Cinder, known: Known, entry: Entry, volumes: Sequence[Volume]) -> None:
     """Have nothing left of what an entry names, as far as it can be found without its pod."""
-    if entry.kind == ATTACHMENT:
+    if entry.kind == KindName.ATTACHMENT:
         for one in cinder.attachments(server=entry.pod_uuid):
             if entry.external_id in (None, one.id):
                 cinder.detach(one.id, server=one.server)
@@ -85,7 +84,7 @@ def _taken_back(cinder: Cinder, known: Known, entry: Entry, volumes: Sequence[Vo
 
 def _lost(cinder: Cinder, db: Database, entry: Entry, volumes: Sequence[Volume]) -> Iterator[Stray]:
     ident = str(entry.external_id)
-    if entry.kind == NEW_VOLUME:
+    if entry.kind == KindName.NEW_VOLUME:
         if all(volume.id != ident for volume in volumes) and _is_gone(cinder.volume, ident):
             text = f"the container {entry.pod_uuid} has it, but Cinder does not; its data is lost, so create the container anew"
             yield stray("volume", ident, text)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 
 from higgins.cloud.neutron import Neutron, Port, SecurityGroup
 from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
-from higgins.provision.ports import DEVICE_OWNER, PORT, SECURITY_GROUP, applied, delete_group, mark, name_of
-from higgins.store.loops.ledger import Entry
+from higgins.provision.ports import DEVICE_OWNER, applied, delete_group, mark, name_of
+from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.session import Database
 
 
@@ -18,16 +18,16 @@ def strays(known: Known, neutron: Neutron, db: Database) -> Iterator[Stray]:
     ports = {port.id: port for port in [*neutron.ports(device_owner=DEVICE_OWNER), *neutron.ports(description=ours)]}
     groups = {group.id: group for group in neutron.security_groups(description=ours)}
     for port in ports.values():
-        if not known.has(PORT, port.id, port.device_id):
+        if not known.has(KindName.PORT, port.id, port.device_id):
             yield from _unknown_port(neutron, db, known, port)
     for group in groups.values():
         pod = group.name.removeprefix(name_of(""))
-        if not known.has(SECURITY_GROUP, group.id, pod):
+        if not known.has(KindName.SECURITY_GROUP, group.id, pod):
             text = f"Neutron has it as {group.name}, but nothing needs it"
             put_right = functools.partial(delete_group, neutron, group)
             yield stray("security group", group.id, text, put_right, left_by=pod)
     for entry in reversed(known.entries):  # ports before the groups that they are in
-        is_there = entry.external_id in (ports if entry.kind == PORT else groups)
+        is_there = entry.external_id in (ports if entry.kind == KindName.PORT else groups)
         if entry.pod_uuid not in known.pods:
             take_back = functools.partial(_taken_back, neutron, ours, entry, [*ports.values()], [*groups.values()])
             yield of_nobody(db, entry, take_back)
@@ -58,7 +58,7 @@ def _taken_back(
     neutron: Neutron, ours: str, entry: Entry, ports: Collection[Port], groups: Collection[SecurityGroup]
 ) -> None:
     """Have nothing left of what an entry names, as far as it can be found without its pod."""
-    if entry.kind == SECURITY_GROUP:
+    if entry.kind == KindName.SECURITY_GROUP:
         for group in groups:
             if group.name == name_of(entry.pod_uuid):
                 delete_group(neutron, group)
@@ -75,11 +75,11 @@ def _taken_back(
 def _lost(db: Database, known: Known, entry: Entry) -> Stray:
     """What is noted and gone. A group takes the pod's ports with it, for they must be in the new one."""
     kind, ident = entry.kind.replace("_", " "), str(entry.external_id)
-    said = applied(entry) if entry.kind == PORT else None
+    said = applied(entry) if entry.kind == KindName.PORT else None
     if said is not None and said.given:
         text = f"the container {entry.pod_uuid} was given it, but it is gone or bound otherwise; detach it there"
         return stray(kind, ident, text)
-    own = [one for one in known.entries if one.pod_uuid == entry.pod_uuid and one.kind == PORT]
-    beside = own if entry.kind == SECURITY_GROUP else []
+    own = [one for one in known.entries if one.pod_uuid == entry.pod_uuid and one.kind == KindName.PORT]
+    beside = own if entry.kind == KindName.SECURITY_GROUP else []
     text = f"the container {entry.pod_uuid} has it, but Neutron does not; it is to be made anew"
     return stray(kind, ident, text, functools.partial(made_anew, db, entry, beside))

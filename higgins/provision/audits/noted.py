@@ -9,11 +9,11 @@ import functools
 from collections.abc import Collection, Iterator
 
 from higgins.provision.audits.stray import Known, Stray, looked_at_again, of_nobody, stray
-from higgins.store.agents.assignments import IMAGE
+from higgins.store.loops.ledger import KindName
 from higgins.store.session import Database
 from higgins.store.upkeep.audit import never_confirmed
 
-_NOTHING_OUTSIDE: Collection[str] = (IMAGE, "volume")
+_NOTHING_OUTSIDE: Collection[str] = (KindName.IMAGE, KindName.VOLUME)
 """Leave to use an image, and a record of our own: with the entry all is gone."""
 
 

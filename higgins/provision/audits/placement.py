@@ -13,7 +13,7 @@ from higgins.provision.allocations import amounts_of
 from higgins.provision.audits.stray import Known, Stray, of_nobody, stray
 from higgins.store import hosts, pods
 from higgins.store.loops import ledger, provisioning
-from higgins.store.loops.scheduling import ALLOCATION
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 from higgins.store.session import Database
 
@@ -67,7 +67,7 @@ def _of_pod(pod: Pod, host_uuid: str, taken: Taken, db: Database) -> Iterator[St
 
 def _again(db: Database, pod: Pod) -> None:
     with db.write() as tx:
-        ledger.doubt(tx, pod.uuid, [(ALLOCATION, pod.uuid)], forget=False)
+        ledger.doubt(tx, pod.uuid, [(KindName.ALLOCATION, pod.uuid)], forget=False)
         provisioning.again(tx, pod.uuid)
 
 

@@ -15,6 +15,7 @@ from higgins.core import model
 from higgins.core.phase import Desired
 from higgins.store import pods
 from higgins.store.loops import ledger
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 from higgins.store.records import images, registries, volumes
 from higgins.store.seal import Sealer
@@ -38,9 +39,6 @@ class HostAssignments:
     images: tuple[model.ImageWish, ...] = ()
     held: tuple[str, ...] = ()
 
-
-PORT, ATTACHMENT, IMAGE = "port", "attachment", "image"
-"""The kinds of the ledger's entries of which hosts are told: as ``model.Plug``, ``model.VolumeGrant`` (sealed) and ``model.ImageGrant``."""
 
 _SINCE: sa.BindParameter[int] = sa.bindparam("since")
 _NEW_IMAGES = (
@@ -79,7 +77,7 @@ def of_host(tx: Transaction, host_id: int, since: int, sealer: Sealer) -> HostAs
 
 def grants_image(tx: Transaction, host_id: int, uuid: str) -> bool:
     """Whether a pod of this host was granted this image of Glance and still wants it."""
-    its = (things.c.host_id == host_id, things.c.kind == IMAGE, things.c.external_id == uuid)
+    its = (things.c.host_id == host_id, things.c.kind == KindName.IMAGE, things.c.external_id == uuid)
     wanted = (things.c.made_at.is_not(None), things.c.released_at.is_(None))
     return tx.row(sa.select(things.c.id).where(*its, *wanted).limit(1)) is not None
 
@@ -119,11 +117,12 @@ class _Grants:
 
 def _grants(entries: Iterable[ledger.Entry], sealer: Sealer) -> _Grants:
     wanted = [entry for entry in entries if entry.made_at is not None and entry.released_at is None]
-    data = {kind: [(one.key, one.data) for one in wanted if one.kind == kind and one.data] for kind in (PORT, IMAGE)}
-    secrets = [ledger.secret(one, sealer) for one in wanted if one.kind == ATTACHMENT]
-    images = [msgspec.json.decode(text, type=model.ImageGrant) for _, text in data[IMAGE]]
+    told = (KindName.PORT, KindName.IMAGE)
+    data = {kind: [(one.key, one.data) for one in wanted if one.kind == kind and one.data] for kind in told}
+    secrets = [ledger.secret(one, sealer) for one in wanted if one.kind == KindName.ATTACHMENT]
+    images = [msgspec.json.decode(text, type=model.ImageGrant) for _, text in data[KindName.IMAGE]]
     return _Grants(
-        plugs={key: msgspec.json.decode(text, type=model.Plug) for key, text in data[PORT]},
+        plugs={key: msgspec.json.decode(text, type=model.Plug) for key, text in data[KindName.PORT]},
         volumes=tuple(msgspec.json.decode(text, type=model.VolumeGrant) for text in secrets if text is not None),
         images={grant.name: grant for grant in images},
     )

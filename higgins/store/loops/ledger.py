@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime
+import enum
 from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
@@ -12,6 +13,21 @@ import sqlalchemy as sa
 from higgins.store.seal import Sealer
 from higgins.store.session import Row, Transaction
 from higgins.store.tables import ledger
+
+
+class KindName(enum.StrEnum):
+    """What the kinds of things are called in ``kind``; the key of each entry tells which of that kind it is.
+
+    Hosts are told of a port, an attachment and an image: as ``model.Plug``, ``model.VolumeGrant`` (sealed) and ``model.ImageGrant``.
+    """
+
+    ALLOCATION = "allocation"
+    PORT = "port"
+    SECURITY_GROUP = "security_group"
+    VOLUME = "volume"
+    NEW_VOLUME = "cinder_volume"
+    ATTACHMENT = "attachment"
+    IMAGE = "image"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

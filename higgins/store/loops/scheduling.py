@@ -17,14 +17,12 @@ from higgins.core.phase import Desired
 from higgins.store import actions, claims, pods
 from higgins.store.loops import holds
 from higgins.store.loops.holds import Holder
+from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Overtaken, Transaction
 from higgins.store.tables import ledger
 from higgins.store.tables import pods as table
-
-ALLOCATION = "allocation"
-"""The kind of the ledger's entry of what a pod takes at Placement; its key is the pod's uuid."""
 
 
 class Placement(NamedTuple):
@@ -58,7 +56,7 @@ _PLACE = (
 _HOLD = (
     table.update().where(*_UNPLACED, holds.FREE).values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
 )
-_THIS = (ledger.c.pod_uuid == sa.bindparam("of_pod"), ledger.c.kind == ALLOCATION)
+_THIS = (ledger.c.pod_uuid == sa.bindparam("of_pod"), ledger.c.kind == KindName.ALLOCATION)
 _ASK_AGAIN = (
     ledger.update()
     .where(*_THIS)
@@ -120,7 +118,7 @@ def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, 
     if tx.change_many(_HOLD, held) != len(held):
         raise Overtaken("A pod was changed while it was given its host.")
     uuids = [pod.uuid for pod, _ in placements]
-    asked = sa.select(ledger.c.pod_uuid).where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == ALLOCATION)
+    asked = sa.select(ledger.c.pod_uuid).where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == KindName.ALLOCATION)
     again = {row[0] for row in tx.rows(asked)}
     known = [(pod.uuid, host_id, shapes[pod.uuid]) for pod, host_id in placements]
     tx.change_many(
@@ -128,7 +126,7 @@ def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, 
         [{"of_pod": pod, "new_host": host, "new_shape": shape} for pod, host, shape in known if pod in again],
     )
     new = [
-        {"pod_uuid": pod, "kind": ALLOCATION, "key": pod, "shape": shape, "host_id": host, "asked_at": tx.now}
+        {"pod_uuid": pod, "kind": KindName.ALLOCATION, "key": pod, "shape": shape, "host_id": host, "asked_at": tx.now}
         for pod, host, shape in known
         if pod not in again
     ]
@@ -143,7 +141,7 @@ def confirm(tx: Transaction, given: Sequence[Pod]) -> None:
 def forget(tx: Transaction, noted: Sequence[Pod], given_back: Sequence[Pod], holder: Holder) -> None:
     """Hold these pods no longer, and strike what Placement has back."""
     uuids = [pod.uuid for pod in given_back]
-    tx.change(ledger.delete().where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == ALLOCATION))
+    tx.change(ledger.delete().where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == KindName.ALLOCATION))
     for pod in noted:
         holder.let_go(tx, pod.id)
 
