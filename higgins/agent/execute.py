@@ -18,7 +18,7 @@ from higgins.agent.hands.network.plugs import Network
 from higgins.agent.hands.network.steps import NetworkSteps
 from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
-from higgins.agent.plan import Step, members
+from higgins.agent.plan import Step, Verb, members
 from higgins.core import errors, model
 from higgins.core.phase import Desired, PullPolicy
 from higgins.engine.api import Bind, CanPause, CanResize, Creation, Engine, ImageFacts
@@ -52,20 +52,21 @@ class Executor:
         self._engine, self._journal, self._observer = engine, journal, observer
         self._files, self._pulls, self._blocks = files, pulls, blocks
         self._networks = NetworkSteps(engine, network, observer.stepping)
-        self._verbs: dict[str, Callable[[model.Assignment, str], None]] = {
-            "create_volume": self._create_volume,
-            "attach": self._attach,
-            "detach": self._detach,
-            "write_files": self._write_files,
-            "create": self._create,
-            "start": self._start,
-            "stop": self._stop,
-            "pause": self._pause,
-            "unpause": self._unpause,
-            "resize": self._resize,
-            "remove": self._remove,
-            "remove_volume": self._remove_volume,
-            "remove_files": self._remove_files,
+        self.verbs: dict[Verb, Callable[[model.Assignment, str], None]] = {
+            **self._networks.verbs,
+            Verb.CREATE_VOLUME: self._create_volume,
+            Verb.ATTACH: self._attach,
+            Verb.DETACH: self._detach,
+            Verb.WRITE_FILES: self._write_files,
+            Verb.CREATE: self._create,
+            Verb.START: self._start,
+            Verb.STOP: self._stop,
+            Verb.PAUSE: self._pause,
+            Verb.UNPAUSE: self._unpause,
+            Verb.RESIZE: self._resize,
+            Verb.REMOVE: self._remove,
+            Verb.REMOVE_VOLUME: self._remove_volume,
+            Verb.REMOVE_FILES: self._remove_files,
         }
 
     def do(self, step: Step, want: model.Assignment, progress: Callable[[str], None]) -> None:
@@ -73,24 +74,19 @@ class Executor:
 
         ``progress`` may be called later and from another thread, with words on how far a pull is.
         """
-        if step.verb == "fail":
+        if step.verb is Verb.FAIL:
             raise errors.Conflict(f"{step.why[:1].upper()}{step.why[1:]}.")
-        if step.verb == "pull":
+        if step.verb is Verb.PULL:
             self._pull(want, step.target, progress)
             return
-        if step.verb in self._networks.verbs:
-            self._networks.verbs[step.verb](want, step.target)
-            return
         try:
-            self._verbs[step.verb](want, step.target)
-        except errors.NotFound as error:
-            self._observer.touched(step.target, want.uuid)
+            self.verbs[step.verb](want, step.target)
+        except (errors.NotFound, errors.NotReady, errors.Conflict) as error:
+            if step.verb.traits.on_container:
+                self._observer.touched(step.target, want.uuid)
+            if isinstance(error, errors.NotReady):
+                raise
             raise Replan(error) from error
-        except (errors.NotReady, errors.Conflict) as error:
-            self._observer.touched(step.target, want.uuid)
-            if isinstance(error, errors.Conflict):
-                raise Replan(error) from error
-            raise
 
     def leave_pulls(self, pod: str) -> None:
         """Nobody waits for this pod's images any more."""
@@ -132,7 +128,7 @@ class Executor:
 
     def _create(self, want: model.Assignment, uuid: str) -> None:
         spec = _spec(want, uuid)
-        self._observer.stepping("create", uuid, want.uuid)
+        self._observer.stepping(Verb.CREATE, uuid, want.uuid)
         first = want.spec.containers[0].uuid
         joins = uuid != first and spec in want.spec.containers
         try:
@@ -192,12 +188,12 @@ class Executor:
             entry, intent_run=want.run, intent_started_at=before, build=want.build, boot=self._observer.boot
         )
         self._journal.intend(entry)
-        self._observer.stepping("start", uuid, want.uuid)
+        self._observer.stepping(Verb.START, uuid, want.uuid)
         self._engine.start(uuid)
         self._journal.note(dataclasses.replace(entry, run=want.run))
 
     def _stop(self, want: model.Assignment, uuid: str) -> None:
-        self._observer.stepping("stop", uuid, want.uuid)
+        self._observer.stepping(Verb.STOP, uuid, want.uuid)
         self._engine.stop(uuid, timeout_s=want.stop_timeout_s, signal=want.stop_signal)
 
     def _pause(self, want: model.Assignment, uuid: str) -> None:
@@ -205,7 +201,7 @@ class Executor:
             raise errors.Unsupported(
                 f"The engine {self._engine.name} on this host cannot pause; stop the container instead."
             )
-        self._observer.stepping("pause", uuid, want.uuid)
+        self._observer.stepping(Verb.PAUSE, uuid, want.uuid)
         self._engine.pause(uuid)
 
     def _unpause(self, want: model.Assignment, uuid: str) -> None:
@@ -213,7 +209,7 @@ class Executor:
             raise errors.Unsupported(
                 f"The engine {self._engine.name} on this host cannot unpause; restart the container."
             )
-        self._observer.stepping("unpause", uuid, want.uuid)
+        self._observer.stepping(Verb.UNPAUSE, uuid, want.uuid)
         self._engine.unpause(uuid)
 
     def _resize(self, want: model.Assignment, uuid: str) -> None:
@@ -222,13 +218,13 @@ class Executor:
                 f"The engine {self._engine.name} on this host cannot change limits in place; rebuild the container."
             )
         spec = _spec(want, uuid)
-        self._observer.stepping("resize", uuid, want.uuid)
+        self._observer.stepping(Verb.RESIZE, uuid, want.uuid)
         self._engine.resize(uuid, cpus=spec.cpus, memory_mib=spec.memory_mib)
 
     def _remove(self, want: model.Assignment, uuid: str) -> None:
         if want.desired is not Desired.DELETED:
             self._journal.flush()  # what only the container itself proves (that its run began) must not go with it
-        self._observer.stepping("remove", uuid, want.uuid)
+        self._observer.stepping(Verb.REMOVE, uuid, want.uuid)
         self._engine.remove(uuid)
         self._observer.removed(uuid)
 

@@ -17,16 +17,13 @@ from collections.abc import Callable, Iterable
 from higgins.agent.execute import Executor, InProgress, Replan
 from higgins.agent.journal import Journal
 from higgins.agent.observe import Observer
-from higgins.agent.plan import Have, Step, plan, waiting
+from higgins.agent.plan import Have, Step, Verb, plan, waiting
 from higgins.agent.queue import WorkQueue
 from higgins.agent.report import Reporter, status_of
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase
 
 MOST_REPLANS = 3
-# Failing at these leaves the containers as they are, so the pod's phase stays what the engine says.
-HARMLESS = frozenset({"stop", "pause", "unpause", "resize", "plug", "unplug", "connect", "disconnect"})
-NEEDS_ALL = frozenset({"pull", "create", "write_files", "create_volume", "attach", "detach"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,7 @@ class _Pod:
     remembered: bool
     since: float | None = None  # when the wish, or the trouble with it, began; None once all is well
     attempts: int = 0
-    verb: str = ""
+    verb: Verb | None = None  # of the step in hand
     began: dict[str, tuple[datetime.datetime, float]] = dataclasses.field(default_factory=dict)
 
     def waited_s(self) -> float:
@@ -185,7 +182,7 @@ class Loop:
             pod = self._pods.get(uuid)
             if pod is None or self._down is not None:
                 return
-        pod.verb = ""
+        pod.verb = None
         pod.waited_s()
         try:
             self._converge(pod)
@@ -205,9 +202,9 @@ class Loop:
             want = pod.want
             have = self._observer.have(want)
             steps = plan(want, have)
-            if not any(step.verb == "pull" for step in steps):
+            if not any(step.verb is Verb.PULL for step in steps):
                 self._executor.leave_pulls(want.uuid)
-            if pod.remembered and any(step.verb in NEEDS_ALL for step in steps):
+            if pod.remembered and any(step.verb.traits.needs_all for step in steps):
                 return
             if not steps or self._has_failed(want):
                 self._settle(pod, want, have, steps)
@@ -224,7 +221,7 @@ class Loop:
                 return
             except Replan as wrong:
                 replans += 1
-                if replans > MOST_REPLANS or (pod.verb == "resize" and isinstance(wrong.cause, errors.Conflict)):
+                if replans > MOST_REPLANS or (pod.verb is Verb.RESIZE and isinstance(wrong.cause, errors.Conflict)):
                     raise wrong.cause from wrong
 
     def _has_failed(self, want: model.Assignment) -> bool:
@@ -273,7 +270,7 @@ class Loop:
         self._looked_after(want, have)
         entry = self._journal.pod(want.uuid)
         if steps:
-            phase = None if all(step.verb in HARMLESS for step in steps) else Phase.FAILED
+            phase = None if all(step.verb.traits.harmless for step in steps) else Phase.FAILED
             self._say(want, have, want.generation, phase=phase, reason=entry.failed_reason)
             return
         reason = waiting(want, have)
@@ -316,7 +313,7 @@ class Loop:
     def _trouble(self, pod: _Pod, error: errors.HigginsError) -> None:
         want = pod.want
         waited_s = pod.waited_s()
-        deadline_s = self._timings.pull_deadline_s if pod.verb == "pull" else self._timings.wish_deadline_s
+        deadline_s = self._timings.pull_deadline_s if pod.verb is Verb.PULL else self._timings.wish_deadline_s
         deleting = want.desired is Desired.DELETED
         failed = self._has_failed(want)
         if not deleting and not failed and (not error.retryable or waited_s >= deadline_s):

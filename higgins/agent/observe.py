@@ -15,23 +15,11 @@ from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.network.plugs import Found, Network
 from higgins.agent.journal import ContainerEntry, Journal
-from higgins.agent.plan import ALIVE, ENDED, Have, members
+from higgins.agent.plan import ALIVE, ENDED, Have, Verb, members
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState
 from higgins.engine.api import Engine, EngineEvent, HasVolumes
 
-# What our own steps make the engine say, by verb, and the state that the container then has: once each, that is no news.
-ECHOES: dict[str, tuple[frozenset[str], EngineState | None]] = {
-    "create": (frozenset({"create", "created"}), None),
-    "start": (frozenset({"start", "running"}), EngineState.RUNNING),
-    "stop": (frozenset({"stop", "kill", "die", "cleanup", "stopped"}), EngineState.STOPPED),
-    "pause": (frozenset({"pause", "paused"}), EngineState.PAUSED),
-    "unpause": (frozenset({"unpause", "running"}), EngineState.RUNNING),
-    "resize": (frozenset({"update"}), None),
-    "connect": (frozenset({"connect"}), None),
-    "disconnect": (frozenset({"disconnect"}), None),
-    "remove": (frozenset({"remove", "removed", "destroy", "kill", "stop", "die", "cleanup"}), None),
-}
 # Words of engines for what changes no fact that we keep.
 TRIFLES = (
     "exec",
@@ -117,7 +105,7 @@ class Observer:
             return None
         with self._lock:
             known = event.container in self._facts or event.container in self._owners
-            if not known and event.what in ECHOES["remove"][0]:
+            if not known and event.what in Verb.REMOVE.traits.echoes:
                 return None  # the last of one that is forgotten already
             self._hints.setdefault(event.container, set()).add(event.what)
             if event.pod:
@@ -130,16 +118,15 @@ class Observer:
             self._dirty.add(uuid)
             self._owners[uuid] = pod
 
-    def stepping(self, verb: str, uuid: str, pod: str) -> None:
+    def stepping(self, verb: Verb, uuid: str, pod: str) -> None:
         """A step of ours is about to change a container: its facts are old, and what the engine will say of it is no news."""
-        words, state = ECHOES.get(verb, (frozenset(), None))
         with self._lock:
             self._dirty.add(uuid)
             self._owners[uuid] = pod
-            if verb == "create":
+            if verb is Verb.CREATE:
                 # What the removal of the one before it may have left unsaid would be taken for this one's end.
                 self._echoes.pop(uuid, None)
-            self._echoes.setdefault(uuid, {}).update(dict.fromkeys(words, state))
+            self._echoes.setdefault(uuid, {}).update(dict.fromkeys(verb.traits.echoes, verb.traits.leaves))
 
     def removed(self, uuid: str) -> None:
         """A container was removed by us: no need to ask."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from higgins.agent import plan_network, plan_volumes
-from higgins.agent.steps import ALIVE, ENDED, Have, Step, members
+from higgins.agent.steps import ALIVE, ENDED, Have, Step, Verb, members
 from higgins.core import model
 from higgins.core.phase import Desired, EngineState, PullPolicy
 
-__all__ = ["ALIVE", "ENDED", "Have", "Step", "ended_for_good", "members", "plan", "waiting"]
+__all__ = ["ALIVE", "ENDED", "Have", "Step", "Verb", "ended_for_good", "members", "plan", "waiting"]
 
 
 def plan(want: model.Assignment, have: Have) -> list[Step]:
@@ -77,7 +77,9 @@ def _lost(want: model.Assignment, have: Have) -> Iterator[Step]:
         vanished = spec.uuid not in have.containers and have.builds.get(spec.uuid) == want.build
         if vanished and not _run_due(want, have, spec.uuid):
             yield Step(
-                "fail", spec.uuid, "the container was removed from the engine by something else; rebuild or delete it"
+                Verb.FAIL,
+                spec.uuid,
+                "the container was removed from the engine by something else; rebuild or delete it",
             )
 
 
@@ -98,15 +100,15 @@ def _prepare(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Ite
         why = _why_pull(want, have, spec)
         if spec.uuid in make and why and spec.image not in seen:
             seen.add(spec.image)
-            yield Step("pull", spec.image, why)
+            yield Step(Verb.PULL, spec.image, why)
     mounted = {mount.volume for spec in members(want) if spec.uuid in make for mount in spec.mounts}
     for grant in want.volumes:
         if grant.driver == "local" and grant.uuid in mounted and grant.name not in have.volumes:
-            yield Step("create_volume", grant.name, "no such volume")
+            yield Step(Verb.CREATE_VOLUME, grant.name, "no such volume")
     for spec in members(want):
         injected = any(mount.kind == "file" for mount in spec.mounts)
         if spec.uuid in make and injected and spec.uuid not in have.files:
-            yield Step("write_files", spec.uuid, "not written yet")
+            yield Step(Verb.WRITE_FILES, spec.uuid, "not written yet")
 
 
 def _why_pull(want: model.Assignment, have: Have, spec: model.ContainerSpec) -> str:
@@ -128,15 +130,15 @@ def _drop(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterat
             continue
         why = make.get(uuid, "no longer part of the pod")
         if facts.state is EngineState.PAUSED:
-            yield Step("unpause", uuid, why)
+            yield Step(Verb.UNPAUSE, uuid, why)
         if facts.state in ALIVE:
-            yield Step("stop", uuid, why)
-        yield Step("remove", uuid, why)
+            yield Step(Verb.STOP, uuid, why)
+        yield Step(Verb.REMOVE, uuid, why)
 
 
 def _create(make: Mapping[str, str]) -> Iterator[Step]:
     for uuid, why in make.items():
-        yield Step("create", uuid, why)
+        yield Step(Verb.CREATE, uuid, why)
 
 
 def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
@@ -156,14 +158,14 @@ def _live(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iterat
             states[spec.uuid] = EngineState.RUNNING
     for spec in want.spec.containers:
         if want.desired is Desired.PAUSED and states[spec.uuid] is EngineState.RUNNING:
-            yield Step("pause", spec.uuid, "it is running")
+            yield Step(Verb.PAUSE, spec.uuid, "it is running")
 
 
 def _start(spec: model.ContainerSpec, why: str, have: Have, make: Mapping[str, str]) -> Iterator[Step]:
     facts = have.containers.get(spec.uuid)
     if facts and spec.uuid not in make and not facts.keeps_limits and (changes := _changes(spec, facts)):
-        yield Step("resize", spec.uuid, changes)
-    yield Step("start", spec.uuid, why)
+        yield Step(Verb.RESIZE, spec.uuid, changes)
+    yield Step(Verb.START, spec.uuid, why)
 
 
 def _start_init(
@@ -182,7 +184,7 @@ def _start_init(
         facts = have.containers.get(spec.uuid)
         if facts and facts.state in ENDED and facts.exit_code:
             yield Step(
-                "fail", spec.uuid, f"init container {spec.name} ended with exit code {facts.exit_code}; see its logs"
+                Verb.FAIL, spec.uuid, f"init container {spec.name} ended with exit code {facts.exit_code}; see its logs"
             )
             return
 
@@ -192,12 +194,12 @@ def _quieten(want: model.Assignment, have: Have, states: dict[str, EngineState |
         thaw = want.desired in (Desired.RUNNING, Desired.STOPPED) or _run_due(want, have, spec.uuid)
         thaw = thaw or (want.desired is Desired.PAUSED and spec in want.spec.init_containers)
         if states[spec.uuid] is EngineState.PAUSED and thaw:
-            yield Step("unpause", spec.uuid, "it is paused")
+            yield Step(Verb.UNPAUSE, spec.uuid, "it is paused")
             states[spec.uuid] = EngineState.RUNNING
     for spec in reversed(members(want)):
         due = _run_due(want, have, spec.uuid)
         if states[spec.uuid] is EngineState.RUNNING and (due or want.desired is Desired.STOPPED):
-            yield Step("stop", spec.uuid, f"run {want.run} was asked for" if due else "it is running")
+            yield Step(Verb.STOP, spec.uuid, f"run {want.run} was asked for" if due else "it is running")
             states[spec.uuid] = EngineState.STOPPED
 
 
@@ -218,7 +220,7 @@ def _resize(
             continue
         changeable = facts.keeps_limits or states[spec.uuid] in ALIVE
         if changeable and (changes := _changes(spec, facts)):
-            yield Step("resize", spec.uuid, changes)
+            yield Step(Verb.RESIZE, spec.uuid, changes)
 
 
 def _changes(spec: model.ContainerSpec, facts: model.ContainerFacts) -> str:
@@ -257,12 +259,12 @@ def _teardown(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
     asked_to_end = want.desired is Desired.DELETED and want.stop_timeout_s > 0
     for uuid in sorted(have.containers, key=lambda uuid: order.get(uuid, -1), reverse=True):
         if asked_to_end and have.state(uuid) is EngineState.RUNNING:
-            yield Step("stop", uuid, why)
-        yield Step("remove", uuid, why)
+            yield Step(Verb.STOP, uuid, why)
+        yield Step(Verb.REMOVE, uuid, why)
     for name in _own_volumes(want.volumes, have.volumes):
-        yield Step("remove_volume", name, why)
+        yield Step(Verb.REMOVE_VOLUME, name, why)
     if have.files:
-        yield Step("remove_files", want.uuid, why)
+        yield Step(Verb.REMOVE_FILES, want.uuid, why)
     yield from plan_volumes.after(have, why)
     yield from plan_network.after(want, have, why)
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from higgins.agent.steps import ALIVE, Have, Step, members
+from higgins.agent.steps import ALIVE, Have, Step, Verb, members
 from higgins.core import model
 from higgins.core.phase import EngineState
-
-ENDS = ("unpause", "stop", "remove")
 
 
 def before(want: model.Assignment, have: Have) -> Iterator[Step]:
@@ -22,19 +20,19 @@ def before(want: model.Assignment, have: Have) -> Iterator[Step]:
     if _runs_without_a_name(want, have):
         return  # those inside still have the namespace; a new one is made once they have ended
     if lost:
-        yield Step("make_network", want.uuid, "no network namespace")
+        yield Step(Verb.MAKE_NETWORK, want.uuid, "no network namespace")
     for plug in want.plugs:
         if plug.port not in have.plugs:
-            yield Step("plug", plug.port, "not plugged yet")
+            yield Step(Verb.PLUG, plug.port, "not plugged yet")
         elif lost or not have.plugs[plug.port]:
-            yield Step("plug", plug.port, "its link or its place on the bridge is not there any more")
+            yield Step(Verb.PLUG, plug.port, "its link or its place on the bridge is not there any more")
 
 
 def until_it_is_there(steps: list[Step], want: model.Assignment, have: Have) -> list[Step]:
     """A plan; only what ends containers, where one that others need cannot be made before they have ended."""
     if not _runs_without_a_name(want, have):
         return steps
-    return [step for step in steps if step.verb in ENDS] or steps
+    return [step for step in steps if step.verb.traits.ends] or steps
 
 
 def _runs_without_a_name(want: model.Assignment, have: Have) -> bool:
@@ -51,16 +49,16 @@ def changes(want: model.Assignment, have: Have, make: Mapping[str, str]) -> Iter
         if facts is None or facts.ports is None or facts.state is EngineState.DEAD or spec.uuid in make:
             continue
         if not wanted.issuperset(facts.ports):
-            yield Step("disconnect", spec.uuid, "a network was detached")
+            yield Step(Verb.DISCONNECT, spec.uuid, "a network was detached")
         if not wanted.issubset(facts.ports):
-            yield Step("connect", spec.uuid, "a network was attached")
+            yield Step(Verb.CONNECT, spec.uuid, "a network was attached")
     for port in sorted(set(have.plugs) - wanted):
-        yield Step("unplug", port, "no longer a port of the pod")
+        yield Step(Verb.UNPLUG, port, "no longer a port of the pod")
 
 
 def after(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
     """Take everything away, once no container is left."""
     for port in sorted(have.plugs):
-        yield Step("unplug", port, why)
+        yield Step(Verb.UNPLUG, port, why)
     if have.namespace:
-        yield Step("remove_network", want.uuid, why)
+        yield Step(Verb.REMOVE_NETWORK, want.uuid, why)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from higgins.agent.steps import Have, Step, members
+from higgins.agent.steps import Have, Step, Verb, members
 from higgins.core import model
 
 
@@ -18,15 +18,15 @@ def before_use(steps: Iterable[Step], want: model.Assignment, have: Have) -> Ite
     }
     mounts = {spec.uuid: [mount.volume for mount in spec.mounts] for spec in members(want)} if missing else {}
     for step in steps:
-        if missing and step.verb in ("create", "start"):
+        if missing and step.verb in (Verb.CREATE, Verb.START):
             for key in mounts.get(step.target, ()):
                 name = missing.pop(key or "", None)
                 if name is not None:
-                    yield Step("attach", name, "its mount is gone" if name in have.held else "not on this host yet")
+                    yield Step(Verb.ATTACH, name, "its mount is gone" if name in have.held else "not on this host yet")
         yield step
 
 
 def after(have: Have, why: str) -> Iterator[Step]:
     """Let go of every volume, once no container is left."""
     for name in sorted(have.held):
-        yield Step("detach", name, why)
+        yield Step(Verb.DETACH, name, why)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from higgins.agent.hands.network.plugs import Network
+from higgins.agent.steps import Verb
 from higgins.core import errors, model
 from higgins.engine.api import Engine
 from higgins.engine.ports import TakesPorts
@@ -14,15 +15,15 @@ from higgins.engine.ports import TakesPorts
 class NetworkSteps:
     """Steps on the networks of pods; ``network`` is None on a host that has none but its engine's own."""
 
-    def __init__(self, engine: Engine, network: Network | None, stepping: Callable[[str, str, str], None]) -> None:
+    def __init__(self, engine: Engine, network: Network | None, stepping: Callable[[Verb, str, str], None]) -> None:
         self._engine, self._network, self._stepping = engine, network, stepping
-        self.verbs: dict[str, Callable[[model.Assignment, str], None]] = {
-            "make_network": lambda want, pod: self._needed().make(pod),
-            "plug": lambda want, port: self._needed().plug(want, port),
-            "unplug": lambda want, port: self._needed().unplug(want, port),
-            "remove_network": lambda want, pod: self._needed().remove(pod),
-            "connect": self._connect,
-            "disconnect": self._disconnect,
+        self.verbs: dict[Verb, Callable[[model.Assignment, str], None]] = {
+            Verb.MAKE_NETWORK: lambda want, pod: self._needed().make(pod),
+            Verb.PLUG: lambda want, port: self._needed().plug(want, port),
+            Verb.UNPLUG: lambda want, port: self._needed().unplug(want, port),
+            Verb.REMOVE_NETWORK: lambda want, pod: self._needed().remove(pod),
+            Verb.CONNECT: self._connect,
+            Verb.DISCONNECT: self._disconnect,
         }
 
     def of_container(self, want: model.Assignment, spec: model.ContainerSpec) -> dict[str, Any]:
@@ -45,14 +46,14 @@ class NetworkSteps:
 
     def _connect(self, want: model.Assignment, uuid: str) -> None:
         engine, there = self._takes_ports(), self._ports(uuid)
-        self._stepping("connect", uuid, want.uuid)
+        self._stepping(Verb.CONNECT, uuid, want.uuid)
         for plug in want.plugs:
             if plug.port not in there:
                 engine.connect(uuid, plug.port)
 
     def _disconnect(self, want: model.Assignment, uuid: str) -> None:
         engine, wanted = self._takes_ports(), {plug.port for plug in want.plugs}
-        self._stepping("disconnect", uuid, want.uuid)
+        self._stepping(Verb.DISCONNECT, uuid, want.uuid)
         for port in self._ports(uuid):
             if port not in wanted:
                 engine.disconnect(uuid, port)
