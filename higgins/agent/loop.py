@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import logging
 import random
 import threading
 import time
@@ -23,6 +24,7 @@ from higgins.agent.report import Reporter, status_of
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase
 
+LOG = logging.getLogger(__name__)
 MOST_REPLANS = 3
 
 
@@ -81,6 +83,7 @@ class Loop:
         self._lock = threading.Lock()
         self._pods: dict[str, _Pod] = {}
         self._held: frozenset[str] = frozenset()
+        self._unforgotten: set[str] = set()  # pods of which the journal could not be cleared yet
         self._down: tuple[float, str] | None = (time.monotonic(), "it was not asked yet")
 
     def remember(self) -> None:
@@ -119,12 +122,29 @@ class Loop:
         if known.want.generation != want.generation:
             known.attempts, known.since, known.began = 0, None, {}
         known.want, known.remembered = want, False
+        self._unforgotten.discard(want.uuid)
 
     def _drop(self, uuid: str) -> None:
         self._executor.leave_pulls(uuid)
-        self._journal.forget(uuid)
         self._reporter.forget(uuid)
         self._observer.forget(uuid)
+        try:
+            self._journal.forget(uuid)
+        except errors.Unavailable as error:
+            LOG.warning("Pod %s is gone, and forgotten later: %s", uuid, error.message)
+            with self._lock:
+                if uuid not in self._pods:
+                    self._unforgotten.add(uuid)
+
+    def write(self) -> None:
+        """Write what the journal was only told of, and forget what could not be forgotten; ``Unavailable`` while it cannot be written."""
+        self._journal.flush(durable=False)
+        with self._lock:
+            due = sorted(self._unforgotten)
+        for uuid in due:
+            self._journal.forget(uuid)
+            with self._lock:
+                self._unforgotten.discard(uuid)
 
     def taken(self, uuid: str, status: model.PodStatus) -> None:
         """The controller has taken a status: what is deleted and gone need not be remembered."""
@@ -161,8 +181,7 @@ class Loop:
             self._down = (self._down[0] if self._down else time.monotonic(), reason)
 
     def tick(self) -> None:
-        """Say UNKNOWN of every pod once the engine has been away for long, and write what was only noted."""
-        self._journal.flush(durable=False)
+        """Say UNKNOWN of every pod once the engine has been away for long."""
         with self._lock:
             if self._down is None or time.monotonic() - self._down[0] < self._timings.unknown_after_s:
                 return

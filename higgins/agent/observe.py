@@ -7,6 +7,7 @@ an event of the engine that tells news, or a step of ours. It knows the engine a
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState
 from higgins.engine.api import Engine, EngineEvent, HasVolumes
 
+LOG = logging.getLogger(__name__)
 # Words of engines for what changes no fact that we keep.
 TRIFLES = (
     "exec",
@@ -166,13 +168,19 @@ class Observer:
         with self._lock:
             return dict(self._facts)
 
-    def settle_strangers(self, assigned: Callable[[str], bool]) -> None:
-        """Inspect what the engine spoke of and no pod of this host accounts for."""
+    def settle_strangers(self, assigned: Callable[[str], bool]) -> frozenset[str]:
+        """Inspect what the engine spoke of and no pod of this host accounts for; gives the pods, as far as known, of what cannot be inspected."""
         with self._lock:
             hinted = {uuid: self._owners.get(uuid, "") for uuid in self._hints.keys() | self._dirty}
+        unclear = set()
         for uuid, pod in hinted.items():
             if not assigned(pod):
-                self.facts(uuid)
+                try:
+                    self.facts(uuid)
+                except errors.HigginsError as error:
+                    LOG.warning("Container %s cannot be inspected: %s", uuid, error.message)
+                    unclear.add(pod)
+        return frozenset(unclear)
 
     def facts(self, uuid: str) -> model.ContainerFacts | None:
         """A container's facts now: cached, or inspected when they may have changed."""

@@ -265,7 +265,10 @@ class Reporter:
                 self._give_back(report)
             return False
         if taken:
-            self._taken(report.pods)
+            try:
+                self._taken(report.pods)
+            except Exception:
+                LOG.exception("What became of a report that was taken broke")
         else:
             with self._condition:
                 self._open = False

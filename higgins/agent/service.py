@@ -312,20 +312,24 @@ class Agent:
     def _tick(self) -> None:
         inventory_at = recheck_at = time.monotonic()
         while not self._stopping.wait(self._timings.tick_s):
-            try:
-                self._loop.tick()
-                self._orphans.sweep()
-                if time.monotonic() - inventory_at >= self._timings.inventory_s:
-                    inventory_at = time.monotonic()
-                    self._tell_facts()
-                if time.monotonic() - recheck_at >= self._timings.resync_s:
-                    recheck_at = time.monotonic()
-                    self._recheck()
-                    self._eviction.sweep()
-            except errors.HigginsError as error:
-                LOG.warning("Housekeeping is tried again: %s", error.message)
-            except Exception:
-                LOG.exception("Housekeeping broke")
+            chores: list[Callable[[], object]] = [self._loop.tick, self._loop.write, self._orphans.sweep]
+            if time.monotonic() - inventory_at >= self._timings.inventory_s:
+                inventory_at = time.monotonic()
+                chores += [self._tell_facts]
+            if time.monotonic() - recheck_at >= self._timings.resync_s:
+                recheck_at = time.monotonic()
+                chores += [self._recheck, self._eviction.sweep]
+            for chore in chores:
+                self._do(chore)
+
+    def _do(self, chore: Callable[[], object]) -> None:
+        """One chore; what is wrong with it holds up no other."""
+        try:
+            chore()
+        except errors.HigginsError as error:
+            LOG.warning("Housekeeping is tried again: %s", error.message)
+        except Exception:
+            LOG.exception("Housekeeping broke")
 
     def _recheck(self) -> None:
         """Look at the pods whose containers changed without an event of it having come through."""

@@ -6,6 +6,7 @@ Volumes of the engine hold data and are only listed. Nothing is taken before the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from higgins.agent.hands.block.volumes import BlockVolumes
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.observe import Observer
-from higgins.core import model
+from higgins.core import errors, model
 from higgins.engine.api import Engine
 
 LOG = logging.getLogger(__name__)
@@ -67,8 +68,9 @@ class Orphans:
         )
 
     def settle(self) -> None:
-        """Look again at what may have changed and no pod of this host accounts for."""
-        self._observer.settle_strangers(self._assigned)
+        """Look again at what may have changed and no pod of this host accounts for; ``Unavailable`` when the engine does not tell all."""
+        if self._observer.settle_strangers(self._assigned):
+            raise errors.Unavailable("The engine does not tell of every container on this host; see the agent's log.")
 
     def sweep(self) -> None:
         """Remove orphans seen for longer than the grace time."""
@@ -82,7 +84,7 @@ class Orphans:
         with self._lock:
             if not self._allowed or not self._observer.known:
                 return Leftovers()  # what a container uses is taken away after it, so that all containers must be known
-        self.settle()
+        unclear = self._observer.settle_strangers(self._assigned)
         found = self.found()
         now = time.monotonic()
         with self._lock:
@@ -92,35 +94,69 @@ class Orphans:
             self._seen = {name: self._seen.get(name, now) for name in named}
             due = {name for name, since in self._seen.items() if now - since >= grace_s}
         containers = tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod))
-        in_use = {each.pod for each in found.containers if each not in containers}
+        in_use = {each.pod for each in found.containers if each not in containers} | unclear
 
         def left(kind: str, pods: tuple[str, ...]) -> tuple[str, ...]:
+            if "" in in_use:  # a container of which nobody knows whose it is
+                return ()
             return tuple(pod for pod in pods if pod not in in_use and self._is_due(due, kind, pod, pod))
 
-        removed = Leftovers(
-            containers=containers,
-            files=left("files", found.files),
-            networks=left("network", found.networks),
-            volumes=left("volumes", found.volumes),
+        return self._take_away(
+            Leftovers(
+                containers=containers,
+                files=left("files", found.files),
+                networks=left("network", found.networks),
+                volumes=left("volumes", found.volumes),
+            )
         )
-        self._take_away(removed)
-        return removed
 
     def _is_due(self, due: set[tuple[str, str]], kind: str, name: str, pod: str) -> bool:
         return (kind, name) in due and not self._assigned(pod)
 
-    def _take_away(self, removed: Leftovers) -> None:
-        for facts in removed.containers:
-            LOG.warning("Removing container %s: pod %s is not assigned to this host", facts.uuid, facts.pod)
-            self._engine.remove(facts.uuid)
-            self._observer.removed(facts.uuid)
-        for pod in removed.networks:
-            LOG.warning("Removing the network of pod %s, which is not assigned to this host", pod)
-            if self._network:
-                self._network.remove(pod)
-        for pod in removed.volumes:
-            LOG.warning("Unmounting the volumes of pod %s, which is not assigned to this host", pod)
-            if self._blocks:
-                self._blocks.leave(pod)
-        for pod in removed.files:
-            self._files.remove(pod)
+    def _take_away(self, due: Leftovers) -> Leftovers:
+        """Each by itself: one that does not go holds up nothing but what its own pod still uses. Gives what went."""
+        containers = tuple(
+            facts
+            for facts in due.containers
+            if self._went("container", facts.uuid, functools.partial(self._remove_container, facts))
+        )
+        in_use = {facts.pod for facts in due.containers if facts not in containers}
+
+        def went(kind: str, remove: Callable[[str], None], pods: tuple[str, ...]) -> tuple[str, ...]:
+            free = (pod for pod in pods if pod not in in_use)
+            return tuple(pod for pod in free if self._went(kind, pod, functools.partial(remove, pod)))
+
+        return Leftovers(
+            containers=containers,
+            networks=went("network", self._remove_network, due.networks),
+            volumes=went("volumes", self._leave_volumes, due.volumes),
+            files=went("files", self._files.remove, due.files),
+        )
+
+    def _went(self, kind: str, name: str, remove: Callable[[], None]) -> bool:
+        try:
+            remove()
+        except errors.HigginsError as error:
+            LOG.warning("The %s of %s stays for now: %s", kind, name, error.message)
+        except Exception:
+            LOG.exception("Removing the %s of %s broke", kind, name)
+        else:
+            return True
+        with self._lock:
+            self._seen[kind, name] = time.monotonic()
+        return False
+
+    def _remove_container(self, facts: model.ContainerFacts) -> None:
+        LOG.warning("Removing container %s: pod %s is not assigned to this host", facts.uuid, facts.pod)
+        self._engine.remove(facts.uuid)
+        self._observer.removed(facts.uuid)
+
+    def _remove_network(self, pod: str) -> None:
+        LOG.warning("Removing the network of pod %s, which is not assigned to this host", pod)
+        if self._network:
+            self._network.remove(pod)
+
+    def _leave_volumes(self, pod: str) -> None:
+        LOG.warning("Unmounting the volumes of pod %s, which is not assigned to this host", pod)
+        if self._blocks:
+            self._blocks.leave(pod)

@@ -230,6 +230,63 @@ def test_disk_full_for_the_journal(house):
     house.controller.wait_for("c1", Phase.RUNNING)
 
 
+def test_a_deleted_pod_is_forgotten_once_there_is_room_for_that(house):
+    house.start()
+    for uuid in ("c1", "c2"):
+        house.controller.wish(assignment(uuid))
+        house.controller.wait_for(uuid, Phase.RUNNING)
+    journal, tried = house.agent._journal, threading.Event()
+
+    def full(pod):
+        tried.set()
+        raise errors.Unavailable("The agent cannot write its journal (disk is full).")
+
+    journal.forget = full
+    house.controller.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
+    assert tried.wait(15)
+    house.controller.change("c2", desired=Desired.STOPPED, wish=Wish.STOP)
+    house.controller.wait_for("c2", Phase.STOPPED)
+    assert "c1" in journal.pods()
+    del journal.forget
+    until(lambda: "c1" not in journal.pods(), "the pod to be forgotten")
+
+
+def test_reports_go_on_whatever_became_of_one(house):
+    house.start()
+    house.agent._reporter._taken = None  # calling it is an error that nobody foresaw
+    house.controller.wish(assignment("c1"))
+    house.controller.wait_for("c1", Phase.RUNNING)
+    house.controller.change("c1", desired=Desired.STOPPED, wish=Wish.STOP)
+    house.controller.wait_for("c1", Phase.STOPPED)
+
+
+def test_an_orphan_that_does_not_go_holds_up_no_other_and_no_other_chore(house):
+    house.start()
+    every = [f"c{place}" for place in range(4)]
+    for uuid in every:
+        house.controller.wish(assignment(uuid))
+        house.controller.wait_for(uuid, Phase.RUNNING)
+    house.stop()
+    engine, stuck = house.new_engine(), {"c0", "c1"}
+    remove = engine.remove
+
+    def refuse(uuid):
+        if uuid in stuck:
+            raise {"c0": errors.NotReady("Device or resource busy."), "c1": KeyError("unforeseen")}[uuid]
+        remove(uuid)
+
+    engine.remove = refuse
+    for uuid in every:
+        house.controller.forget(uuid)
+    house.start(engine=engine, timings=dataclasses.replace(QUICK, orphan_grace_s=0.1, resync_s=0.2))
+    swept = threading.Event()
+    house.agent._eviction.sweep = swept.set
+    until(lambda: {found.uuid for found in engine.list()} == stuck, "the others to be removed")
+    assert swept.wait(15)
+    stuck.clear()
+    until(lambda: not house.store.all(), "all to be removed")
+
+
 def test_disk_full_for_files(house):
     (house.root / "state" / "files").mkdir(parents=True)
     house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=0.2))
