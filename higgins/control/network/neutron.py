@@ -43,8 +43,8 @@ class NeutronNetworks:
     def networks(self, caller: Caller, asked: tuple[NetworkRequest, ...]) -> tuple[NetworkWish, ...]:
         """Each network or port asked for; without any the project's oldest network, else the oldest that is shared with it.
 
-        ``NotFound``, ``Conflict`` (a name that several have, no network at all), ``Forbidden`` for an external network, ``Invalid`` for a port
-        in use, a port of another project or an address outside the network.
+        ``NotFound``, ``Conflict`` (a name that several have, no network at all), ``Forbidden`` for an external network and for an
+        address of one's own choice on another project's, ``Invalid`` for a port in use, a port of another project or an address outside the network.
         """
         wishes = together(lambda one: self._wish(caller, one), asked or (NetworkRequest(),))
         keys = [wish.key for wish in wishes]
@@ -71,6 +71,7 @@ class NeutronNetworks:
         network = self._network(caller, asked.network) if asked.network else self._default(caller)
         self._check_external(caller, network)
         if asked.v4 or asked.v6:
+            self._check_may_choose(caller, network)
             self._check_addresses(caller, network.id, asked)
         return NetworkWish(network=network.id, v4=_plain(asked.v4), v6=_plain(asked.v6))
 
@@ -80,6 +81,16 @@ class NeutronNetworks:
             raise Forbidden(
                 f"The network {network.id} is external. Use a network of your project, and a floating IP to be reached from outside.",
                 code="external-network-attach-forbidden",
+            )
+
+    @staticmethod
+    def _check_may_choose(caller: Caller, network: Network) -> None:
+        """As Neutron's own policy has it, which cannot see who he is when the port is made for him later."""
+        if network.project_id != caller.project_id and not caller.is_admin:
+            raise Forbidden(
+                f"The network {network.id} is shared with your project, and only its owner may choose addresses there. "
+                "Leave the fixed address out, or have its owner make a port with it in your project, and name that port.",
+                code="fixed-ip-not-allowed",
             )
 
     def _given(self, caller: Caller, asked: NetworkRequest, ident: str) -> NetworkWish:

@@ -104,6 +104,23 @@ def test_external_networks_need_a_power_unless_shared() -> None:
     assert found.networks(caller(), (NetworkRequest(network=OTHER),))[0].network == OTHER
 
 
+@pytest.mark.parametrize("asked", [{"v4": "10.0.0.9"}, {"v6": "fd00::9"}])
+def test_only_a_networks_owner_and_administrators_choose_addresses_there(asked: dict[str, str]) -> None:
+    subnets = [
+        {"id": "s4", "network_id": NET, "ip_version": 4, "cidr": "10.0.0.0/24"},
+        {"id": "s6", "network_id": NET, "ip_version": 6, "cidr": "fd00::/64"},
+    ]
+    request = (NetworkRequest(network=NET, **asked),)
+    shared, _ = networks(network(NET, "project-2", shared=True), subnets=subnets)
+    with pytest.raises(errors.Forbidden, match="Leave the fixed address out") as refused:
+        shared.networks(caller(), request)
+    assert refused.value.code == "fixed-ip-not-allowed"
+    own, _ = networks(network(NET, shared=True), subnets=subnets)
+    for found, who in ((shared, caller("admin")), (own, caller())):
+        [wish] = found.networks(who, request)
+        assert (wish.v4, wish.v6) == (asked.get("v4"), asked.get("v6"))
+
+
 def test_of_several_of_one_name_ones_own_is_meant() -> None:
     same = {"name": "blue"}
     found, _ = networks(network(NET, **same), network(OTHER, "project-2", **same))
