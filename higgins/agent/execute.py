@@ -21,6 +21,7 @@ from higgins.agent.observe import Observer
 from higgins.agent.plan import Step, Verb, members
 from higgins.core import errors, model
 from higgins.core.phase import Desired, PullPolicy
+from higgins.core.reference import parse, same_registry
 from higgins.engine.api import Bind, CanPause, CanResize, Creation, Engine, ImageFacts
 
 
@@ -285,5 +286,7 @@ def _at_digest(image: str, digest: str) -> str:
 
 
 def _login(want: model.Assignment, image: str) -> model.RegistryLogin | None:
-    named = (spec.registry for spec in members(want) if spec.image == image and spec.registry)
-    return want.registries.get(next(named, ""))
+    """The login to the registry that the image names, and to no other: the domain of a record may have changed since the spec was written."""
+    domain = parse(image).domain
+    named = (want.registries.get(spec.registry or "") for spec in members(want) if spec.image == image)
+    return next((login for login in named if login and same_registry(domain, login.domain)), None)

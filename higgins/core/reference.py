@@ -14,6 +14,8 @@ _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,128}")
 
+_DOCKERS_OWN = ("docker.io", "index.docker.io", "registry-1.docker.io")
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
@@ -57,9 +59,19 @@ def parse(text: str) -> Reference:
     return Reference(domain=domain, path=path, tag=tag or None, digest=digest or None)
 
 
+def same_registry(domain: str | None, other: str | None) -> bool:
+    """Whether both are one registry: in any case of letters, Docker's own by each of its names or by none."""
+    return _plain(domain) == _plain(other)
+
+
 def is_domain(text: str) -> bool:
     """Whether this can stand before an image's path and be told from a part of it."""
     return (text == "localhost" or any(mark in text for mark in ".:")) and _DOMAIN.fullmatch(text) is not None
+
+
+def _plain(domain: str | None) -> str:
+    low = (domain or _DOCKERS_OWN[0]).lower()
+    return _DOCKERS_OWN[0] if low in _DOCKERS_OWN else low
 
 
 def _ill(text: str, why: str) -> Invalid:

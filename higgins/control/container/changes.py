@@ -10,7 +10,7 @@ from higgins.control.means import Means
 from higgins.control.requests import ContainerChange
 from higgins.core import units
 from higgins.core.caller import Caller, Scope
-from higgins.core.errors import Unsupported
+from higgins.core.errors import NotFound, Unsupported
 from higgins.core.model import ImageGrant, PodSpec
 from higgins.core.phase import Phase, Wish
 from higgins.store import hosts, pods, quotas
@@ -97,8 +97,14 @@ def with_image(
     if found is not None:
         spec = pods.open_spec(pod, means.sealer)
         return with_container(spec, image=found.name, image_driver=image_driver, found_image=found)
-    registry = pod.spec.containers[0].registry
-    if image is not None:
-        domain = None if registry is None else registries.get(tx, registry, Scope(pod.project_id)).domain
-        image = shape.full_image(image, domain)
-    return with_container(pods.open_spec(pod, means.sealer), image=image, image_driver=image_driver)
+    built = pod.spec.containers[0]
+    named = shape.full_image(image or built.image, _domain(tx, pod, built.registry))
+    return with_container(pods.open_spec(pod, means.sealer), image=named, image_driver=image_driver)
+
+
+def _domain(tx: Transaction, pod: Pod, registry: str | None) -> str | None:
+    """The domain of the container's registry; of a forgotten one none, whose images are pulled without a login."""
+    try:
+        return None if registry is None else registries.get(tx, registry, Scope(pod.project_id)).domain
+    except NotFound:
+        return None

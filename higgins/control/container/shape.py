@@ -78,9 +78,21 @@ def _container(
 
 
 def full_image(image: str, domain: str | None) -> str:
-    """The image's name with the registry's domain before it, when it names none itself; ``Invalid`` for an ill-formed one."""
+    """The image's name with the registry's domain before it, when it names none itself.
+
+    ``Invalid`` for an ill-formed one, and for one of another registry: hosts would show that one the login of this.
+    """
     parsed = parsed_name(image)
-    return f"{domain}/{image}" if domain is not None and parsed.domain is None else image
+    if domain is None:
+        return image
+    if parsed.domain is None:
+        return f"{domain}/{image}"
+    if not reference.same_registry(parsed.domain, domain):
+        raise Invalid(
+            f"The image '{image}' is not of the registry {domain}. "
+            f"Name it without {parsed.domain}, or use a registry record for {parsed.domain}, or none."
+        )
+    return image
 
 
 def parsed_name(image: str) -> reference.Reference:

@@ -139,9 +139,30 @@ def test_an_image_of_a_registry_gets_its_domain(plane: ControlPlane) -> None:
     pod = plane.create(who, image="team/web:1", registry="mine")
     assert pod.spec.containers[0].image == pod.image == "r.example:5000/team/web:1"
     assert pod.spec.containers[0].registry == registry.uuid
-    assert plane.create(who, image="other.example/web", registry="mine").image == "other.example/web"
+    assert plane.create(who, image="R.example:5000/team/web:2", registry="mine").image == "R.example:5000/team/web:2"
     with pytest.raises(errors.NotFound, match="mine"):
         plane.create(caller(project="project-2"), registry="mine")
+
+
+def test_no_login_goes_to_another_registry_than_its_own(plane: ControlPlane) -> None:
+    who = caller()
+    plane.control.registries.create(who, NewRegistry(domain="r.example", name="mine", password="pw"))
+    plane.control.registries.create(who, NewRegistry(domain="index.docker.io", name="hub", password="pw"))
+    for image in ("other.example/web", "r.example:5000/web", "docker.io/library/web"):
+        with pytest.raises(errors.Invalid, match="is not of the registry r.example. Name it without"):
+            plane.create(who, image=image, registry="mine")
+    pod = plane.made(image="r.example/web", registry="mine")
+    with pytest.raises(errors.Invalid, match="is not of the registry"):
+        plane.control.containers.rebuild(who, pod.uuid, image="other.example/web")
+    assert plane.control.containers.rebuild(who, pod.uuid, image="web:2").image == "r.example/web:2"
+    assert plane.create(who, image="docker.io/library/web", registry="hub").image == "docker.io/library/web"
+
+
+def test_a_container_whose_registry_was_forgotten_can_be_rebuilt(plane: ControlPlane) -> None:
+    registry = plane.control.registries.create(caller(), NewRegistry(domain="r.example", name="mine", password="pw"))
+    pod = plane.made(image="web", registry="mine")
+    plane.control.registries.delete(caller(), registry.uuid)
+    assert plane.control.containers.rebuild(caller(), pod.uuid, image="other.example/web").image == "other.example/web"
 
 
 def test_an_image_named_by_digest_is_accepted(plane: ControlPlane) -> None:

@@ -5,6 +5,7 @@ import datetime
 import shutil
 import threading
 
+import pytest
 from agent_house import QUICK
 from controller_double import assignment, container, until
 
@@ -177,13 +178,22 @@ def test_secrets_are_not_in_the_journal(house):
     house.start()
     mounts = (model.Mount(destination="/f", kind="file", content=b"canary-file"),)
     spec = container("c1", environment={"A": "canary-environment"}, mounts=mounts, registry="r1")
-    login = model.RegistryLogin(domain="d", username="u", password="canary-password")
+    login = model.RegistryLogin(domain="docker.io", username="u", password="canary-password")
     house.controller.wish(assignment("c1", spec, registries={"r1": login}))
     house.controller.wait_for("c1", Phase.RUNNING)
     house.stop()
     for path in (house.root / "state").glob("journal*"):
         assert b"canary" not in path.read_bytes()
         assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("domain", "phase"), [("corp.example", Phase.RUNNING), ("moved.example", Phase.FAILED)])
+def test_a_login_is_shown_to_its_own_registry_only(house, domain, phase):
+    house.start()
+    spec = container("c1", image="corp.example/forbidden", registry="r1")
+    login = model.RegistryLogin(domain=domain, username="u", password="p")
+    house.controller.wish(assignment("c1", spec, registries={"r1": login}))
+    house.controller.wait_for("c1", phase)
 
 
 def test_orphans_go_after_a_grace_and_strangers_stay(house):

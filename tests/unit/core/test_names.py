@@ -123,3 +123,20 @@ def test_ill_formed_references_are_refused_with_a_reason(text: str) -> None:
 )
 def test_domains(text: str, fine: bool) -> None:
     assert reference.is_domain(text) is fine
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("r.example:5000", "R.Example:5000", True),
+        ("r.example:5000", "r.example", False),
+        ("r.example", "r.example.evil.test", False),
+        ("r.example", None, False),
+        (None, "docker.io", True),
+        ("index.docker.io", "registry-1.docker.io", True),
+        ("docker.io", "quay.io", False),
+    ],
+)
+def test_one_registry_or_two(one: str | None, other: str | None, same: bool) -> None:
+    assert reference.same_registry(one, other) is same
+    assert reference.same_registry(other, one) is same
