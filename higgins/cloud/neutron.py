@@ -77,12 +77,13 @@ class Port:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SecurityGroup:
-    """A security group without its rules."""
+    """A security group without its rules. ``shared``, as of a network: with the project of whoever asks, or with all."""
 
     id: str
     name: str
     project_id: str
     description: str
+    shared: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -223,8 +224,21 @@ class Neutron:
 
     def security_groups(self, *, token: str | None = None, **filters: Any) -> list[SecurityGroup]:
         """The security groups that are so."""
-        wanted = {"fields": ["id", "name", "project_id", "description"]}
+        wanted = {"fields": ["id", "name", "project_id", "description", "shared"]}
         return [_group(one) for one in self._list("security-groups", filters | wanted, token)]
+
+    def shared_with(
+        self, project_id: str, kind: Literal["network", "security_group"], idents: Sequence[str], *, token: str
+    ) -> set[str]:
+        """Those of these networks or groups that another project may use because they are shared with it, or with all."""
+        wanted = {
+            "object_type": kind,
+            "object_id": list(idents),
+            "action": "access_as_shared",
+            "target_tenant": [project_id, "*"],
+            "fields": ["object_id"],
+        }
+        return {str(one["object_id"]) for one in self._list("rbac-policies", wanted, token)}
 
     def create_security_group(self, *, name: str, project_id: str, description: str) -> SecurityGroup:
         """Make a group that lets everything out and nothing in."""
@@ -354,5 +368,9 @@ def _domain(assignments: Sequence[Mapping[str, str]]) -> str:
 
 def _group(said: Mapping[str, Any]) -> SecurityGroup:
     return SecurityGroup(
-        said["id"], said.get("name") or "", said.get("project_id") or "", said.get("description") or ""
+        id=said["id"],
+        name=said.get("name") or "",
+        project_id=said.get("project_id") or "",
+        description=said.get("description") or "",
+        shared=bool(said.get("shared")),
     )

@@ -19,7 +19,7 @@ class Networks:
     def create(self, caller: Caller, *, name: str, neutron_net_id: str | None = None) -> Network:
         """Keep a record of a network known here; ``NotFound`` (code ``network-not-found``) for another, ``Conflict`` when there is one."""
         self._means.policy.require(caller, "network:create")
-        known = self._networking.network(caller, neutron_net_id)
+        known = self._networking.network(caller, neutron_net_id, project_id=caller.project_id)
         with self._means.db.write() as tx:
             return networks.insert(
                 tx,

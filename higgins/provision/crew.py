@@ -5,15 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable
 
 from higgins.store.loops.holds import Holder
 
 LOG = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Crew:
@@ -54,21 +50,6 @@ class Crew:
             LOG.exception("The work on pod %s met something unforeseen and will be tried again", uuid)
         finally:
             self._holder.end(uuid)
-
-
-def side_by_side(work: Callable[[T], R], things: Sequence[T]) -> list[R | Exception]:
-    """What ``work`` gives, or raised, for each thing in turn; several run side by side, a single one in the calling thread."""
-    if len(things) < 2:
-        return [_caught(work, thing) for thing in things]
-    with concurrent.futures.ThreadPoolExecutor(len(things), "outside") as threads:
-        return list(threads.map(lambda thing: _caught(work, thing), things))
-
-
-def _caught(work: Callable[[T], R], thing: T) -> R | Exception:
-    try:
-        return work(thing)
-    except Exception as error:  # noqa: BLE001 - raised again by who asked, once its neighbours' answers are kept
-        return error
 
 
 def worst(errors: Iterable[Exception], final: Callable[[Exception], bool]) -> Exception | None:

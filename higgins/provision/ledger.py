@@ -10,8 +10,9 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from higgins.cloud.together import side_by_side
 from higgins.core import errors
-from higgins.provision.crew import side_by_side, worst
+from higgins.provision.crew import worst
 from higgins.provision.kinds import Kind, Made, Task
 from higgins.provision.plan import Have, Step, Want, plan, take_back
 from higgins.store.hosts import Host

@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule, SecurityGroup
+from higgins.cloud.together import side_by_side
 from higgins.core import errors
 from higgins.core.model import FixedIp, NetworkWish, Plug
-from higgins.provision.crew import side_by_side
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import Entry, KindName

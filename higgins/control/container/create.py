@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import secrets
 import uuid
 
+from higgins.cloud.together import both
 from higgins.control.container import limits, mounts, picture, shape
 from higgins.control.means import Means
 from higgins.control.network.driver import Chosen, choose, networking_of
 from higgins.control.requests import NewContainer
 from higgins.core import names, units
 from higgins.core.caller import Caller, Scope
-from higgins.core.errors import Conflict, NotFound
+from higgins.core.errors import Conflict, HigginsError, NotFound
 from higgins.core.model import ImageGrant, Mount, PodSpec
 from higgins.core.phase import Desired, Wish
 from higgins.store import actions, hosts, pods, quotas
@@ -49,7 +49,17 @@ class Creator:
         """See ``Containers.create``."""
         self._check_policy(caller, new)
         limits.check_new(self._means.settings, new)
-        chosen, found_image, clouded = self._looked_up(caller, new)
+        key = None if idempotency_key is None else (caller.project_id, idempotency_key, request_hash)
+        before = self._made_before(caller, key)
+        if before is not None:
+            return before
+        try:
+            chosen, found_image, clouded = self._looked_up(caller, new)
+        except HigginsError:
+            before = self._made_before(caller, key)  # by the first try, which ended while this one asked
+            if before is None:
+                raise
+            return before
         order = _Order(
             caller=caller,
             new=new,
@@ -62,8 +72,8 @@ class Creator:
         )
 
         def work(tx: Transaction) -> Pod:
-            if idempotency_key is not None:
-                made = idempotency.claim(tx, caller.project_id, idempotency_key, request_hash, order.uuid)
+            if key is not None:
+                made = idempotency.claim(tx, *key, order.uuid)
                 if made != order.uuid:
                     return _made_before(tx, made, caller)
             return self._insert(tx, order)
@@ -77,15 +87,28 @@ class Creator:
     ) -> tuple[Chosen, ImageGrant | None, tuple[Mount | None, ...]]:
         """What the request means by the services' words; of several services that must be asked, each at the same time as the others."""
         means = self._means
+
+        def connected() -> Chosen:
+            return choose(self._networking, caller, new.nets, new.security_groups)
+
+        def pictured() -> ImageGrant | None:
+            return picture.find(means, caller, new.image, new.image_driver)
+
+        def mounted() -> tuple[Mount | None, ...]:
+            return mounts.in_cloud(means, caller, new.mounts)
+
         if means.services is None or not (new.mounts or picture.of_glance(means, new.image_driver)):
-            chosen = choose(self._networking, caller, new.nets, new.security_groups)
-            found = picture.find(means, caller, new.image, new.image_driver)
-            return chosen, found, mounts.in_cloud(means, caller, new.mounts)
-        with concurrent.futures.ThreadPoolExecutor(2, "together") as threads:
-            found_image = threads.submit(picture.find, means, caller, new.image, new.image_driver)
-            clouded = threads.submit(mounts.in_cloud, means, caller, new.mounts)
-            chosen = choose(self._networking, caller, new.nets, new.security_groups)
-            return chosen, found_image.result(), clouded.result()
+            return connected(), pictured(), mounted()
+        chosen, (found_image, clouded) = both(connected, lambda: both(pictured, mounted))
+        return chosen, found_image, clouded
+
+    def _made_before(self, caller: Caller, key: tuple[str, str, str] | None) -> Pod | None:
+        """What the same request made before, which now has what the request names: so it is asked for before any service is."""
+        if key is None:
+            return None
+        with self._means.db.read() as tx:
+            made = idempotency.known(tx, *key)
+            return None if made is None else _made_before(tx, made, caller)
 
     def _check_policy(self, caller: Caller, new: NewContainer) -> None:
         gated = (

@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection
 
 from higgins.control.container.wishes import Wishes, check
 from higgins.control.means import Means
-from higgins.control.network.bridge import BRIDGE
 from higgins.control.network.driver import networking_of
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
-from higgins.core.errors import Conflict, Invalid, NotFound, Unsupported
+from higgins.core.errors import Conflict, Invalid, NotFound
 from higgins.core.model import PodSpec
 from higgins.core.phase import Desired, Wish
 from higgins.core.status import Action
@@ -37,13 +36,14 @@ class Wiring:
         pod = self._wishes.find(caller, ident, rule)
         if not asked.network and not asked.port:
             raise Invalid("Name a network or a port to attach.")
-        [wish] = self._networking.networks(caller, (asked,))
+        [wish] = self._networking.networks(caller, (asked,), project_id=pod.project_id)
 
         def respec(_tx: Transaction, pod: Pod) -> PodSpec:
             if any(one.key == wish.key for one in pod.spec.networks):
-                known = BRIDGE if self._networking.name == "bridge" else wish.key
-                raise Invalid(f"The container {pod.uuid} is on the network or port '{known}' already.")
-            self._check_changeable(pod)
+                raise Invalid(
+                    f"The container {pod.uuid} is on the network or port {asked.port or asked.network} already. Name another."
+                )
+            self._networking.check_changeable(pod.spec)
             spec = pods.open_spec(pod, self._means.sealer)
             return dataclasses.replace(spec, networks=(*spec.networks, wish))
 
@@ -59,7 +59,7 @@ class Wiring:
         try:
             port = self._known_port(caller, pod, asked.port) if asked.port else None
             network = self._known_network(caller, pod, asked.network) if asked.network and not port else None
-        except NotFound:
+        except (NotFound, Invalid):
             raise missing from None
 
         def respec(tx: Transaction, pod: Pod) -> PodSpec:
@@ -68,7 +68,7 @@ class Wiring:
                 raise missing
             if len(keys) > 1:
                 raise Conflict(f"The container {pod.uuid} has several ports on that network. Name the port to detach.")
-            self._check_changeable(pod)
+            self._networking.check_changeable(pod.spec)
             spec = pods.open_spec(pod, self._means.sealer)
             kept = tuple(one for one in spec.networks if one.key not in keys)
             return dataclasses.replace(spec, networks=kept)
@@ -80,12 +80,12 @@ class Wiring:
         action = Action.ADD_SECURITY_GROUP
         pod = self._wishes.find(caller, ident, f"container:{action}")
         check(pod, action)
-        [group] = self._networking.groups(caller, (name,))
+        [group] = self._networking.groups(caller, (name,), project_id=pod.project_id)
 
         def respec(_tx: Transaction, pod: Pod) -> PodSpec:
             if group in pod.spec.security_groups:
                 raise Invalid(f"The container {pod.uuid} is in the security group {name} already.")
-            self._check_changeable(pod)
+            self._networking.check_changeable(pod.spec)
             spec = pods.open_spec(pod, self._means.sealer)
             return dataclasses.replace(spec, security_groups=(*spec.security_groups, group))
 
@@ -101,7 +101,7 @@ class Wiring:
             group = name
         else:
             try:
-                [group] = self._networking.groups(caller, (name,))
+                [group] = self._networking.groups(caller, (name,), project_id=pod.project_id)
             except Invalid:
                 raise missing from None
 
@@ -120,30 +120,22 @@ class Wiring:
         def write(tx: Transaction, pod: Pod) -> Pod:
             spec = respec(tx, pod)
             if pod.desired is Desired.DELETED:
-                raise Conflict(f"The container {pod.uuid} is being deleted.")
+                raise Conflict(f"The container {pod.uuid} is being deleted. Create another one.")
             return pods.change(tx, pod, wish=wish, request_id=caller.request_id, sealer=self._means.sealer, spec=spec)
 
         return self._wishes.make(caller, ident, wish, write, rule=rule, action=action)
-
-    def _check_changeable(self, pod: Pod) -> None:
-        if self._networking.name == "bridge":
-            raise Unsupported(f"The network '{BRIDGE}' comes with every container here and cannot be detached.")
-        if pod.spec.network_driver != self._networking.name:
-            raise Unsupported(
-                "The container was made when this installation had other networks, and keeps its own. Create it anew to connect it otherwise."
-            )
 
     def _known_port(self, caller: Caller, pod: Pod, ident: str) -> str:
         """The port's uuid; a port of the container needs no question, it may be gone at Neutron."""
         with self._means.db.read() as tx:
             if self._keys(tx, pod, port=ident, network=None):
                 return ident
-        return self._networking.port(caller, ident)
+        return self._networking.port(caller, ident, project_id=pod.project_id)
 
     def _known_network(self, caller: Caller, pod: Pod, ident: str) -> str:
         if any(wish.network == ident for wish in pod.spec.networks):
             return ident
-        return self._networking.network(caller, ident)
+        return self._networking.network(caller, ident, project_id=pod.project_id)
 
     @staticmethod
     def _keys(tx: Transaction, pod: Pod, *, port: str | None, network: str | None) -> Collection[str]:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
-from higgins.core.errors import Invalid, NotFound
-from higgins.core.model import NetworkWish
+from higgins.core.errors import Invalid, NotFound, Unsupported
+from higgins.core.model import NetworkWish, PodSpec
 
 BRIDGE = "bridge"
 """The name of the embedded network, which is the engine's own."""
@@ -27,17 +27,19 @@ class Bridge:
     def __init__(self, installation: str) -> None:
         self._uuid = bridge_uuid(installation)
 
-    def networks(self, caller: Caller, asked: tuple[NetworkRequest, ...]) -> tuple[NetworkWish, ...]:
+    def networks(
+        self, caller: Caller, asked: tuple[NetworkRequest, ...], *, project_id: str
+    ) -> tuple[NetworkWish, ...]:
         """The embedded network; ``NotFound`` for another or any port, ``Invalid`` for a fixed address or for naming it twice."""
         for one in asked:
-            self._check(caller, one)
+            self._check(caller, one, project_id)
         if len(asked) > 1:
             raise Invalid(
                 f"A container can be on the network '{BRIDGE}' only once. Name it once, or no network at all."
             )
         return (NetworkWish(network=self._uuid),)
 
-    def groups(self, caller: Caller, asked: tuple[str, ...]) -> tuple[str, ...]:
+    def groups(self, caller: Caller, asked: tuple[str, ...], *, project_id: str) -> tuple[str, ...]:
         """None; ``Invalid`` for any."""
         for name in asked:
             raise Invalid(
@@ -46,7 +48,7 @@ class Bridge:
             )
         return ()
 
-    def network(self, caller: Caller, ident: str | None) -> str:
+    def network(self, caller: Caller, ident: str | None, *, project_id: str) -> str:
         """The embedded network's uuid; ``NotFound`` for another."""
         if ident not in (None, "", BRIDGE, self._uuid):
             raise NotFound(
@@ -55,16 +57,22 @@ class Bridge:
             )
         return self._uuid
 
-    def port(self, caller: Caller, ident: str) -> str:
+    def port(self, caller: Caller, ident: str, *, project_id: str) -> str:
         """``NotFound``."""
         raise NotFound(
             f"The port {ident} could not be found: this installation has no ports, only the network '{BRIDGE}'.",
             code="port-not-found",
         )
 
-    def _check(self, caller: Caller, asked: NetworkRequest) -> None:
+    def check_changeable(self, spec: PodSpec) -> None:
+        """``Unsupported``: there is nothing else to connect a container to."""
+        raise Unsupported(
+            f"Every container here is on the one network '{BRIDGE}' and stays there: nothing can be attached to it or detached."
+        )
+
+    def _check(self, caller: Caller, asked: NetworkRequest, project_id: str) -> None:
         if asked.port:
-            self.port(caller, asked.port)
-        self.network(caller, asked.network)
+            self.port(caller, asked.port, project_id=project_id)
+        self.network(caller, asked.network, project_id=project_id)
         if asked.v4 or asked.v6:
             raise Invalid(f"The network '{BRIDGE}' chooses addresses itself. Leave the fixed address out.")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 from typing import Literal, Protocol
 
+from higgins.cloud.together import both
 from higgins.control.means import Means
 from higgins.control.network.bridge import Bridge
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
-from higgins.core.model import NetworkWish
+from higgins.core.model import NetworkWish, PodSpec
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,38 +23,49 @@ class Chosen:
 
 
 class Networking(Protocol):
-    """Finds out what a caller's words mean. Never called within a transaction: it may ask another service, as the caller himself."""
+    """Finds out what a caller's words mean, in the project whose container it is: an administrator's own may be another.
+
+    Never called within a transaction: it may ask another service, as the caller himself.
+    """
 
     @property
     def name(self) -> Literal["bridge", "neutron"]:
         """What a spec calls it."""
         ...
 
-    def networks(self, caller: Caller, asked: tuple[NetworkRequest, ...]) -> tuple[NetworkWish, ...]:
+    def networks(
+        self, caller: Caller, asked: tuple[NetworkRequest, ...], *, project_id: str
+    ) -> tuple[NetworkWish, ...]:
         """The networks of a new container, the default one when none is named; ``NotFound``, ``Invalid``, ``Forbidden``, ``Conflict``."""
         ...
 
-    def groups(self, caller: Caller, asked: tuple[str, ...]) -> tuple[str, ...]:
+    def groups(self, caller: Caller, asked: tuple[str, ...], *, project_id: str) -> tuple[str, ...]:
         """The uuids of security groups; ``Invalid`` for an unknown one, ``Conflict`` for a name that several have."""
         ...
 
-    def network(self, caller: Caller, ident: str | None) -> str:
+    def network(self, caller: Caller, ident: str | None, *, project_id: str) -> str:
         """The uuid of one network, of the default one without a name."""
         ...
 
-    def port(self, caller: Caller, ident: str) -> str:
+    def port(self, caller: Caller, ident: str, *, project_id: str) -> str:
         """The uuid of one port."""
+        ...
+
+    def check_changeable(self, spec: PodSpec) -> None:
+        """``Unsupported`` when what a living container of this spec is connected to cannot be changed."""
         ...
 
 
 def choose(networking: Networking, caller: Caller, nets: tuple[NetworkRequest, ...], groups: tuple[str, ...]) -> Chosen:
-    """What a new container is to be connected to; groups and networks are asked for at the same time."""
+    """What a new container of the caller's project is to be connected to; groups and networks are asked for at the same time."""
+    project_id = caller.project_id
     if not groups:
-        return Chosen(network_driver=networking.name, networks=networking.networks(caller, nets))
-    with concurrent.futures.ThreadPoolExecutor(1, "together") as threads:
-        asked = threads.submit(networking.networks, caller, nets)
-        found = networking.groups(caller, groups)
-        return Chosen(network_driver=networking.name, networks=asked.result(), security_groups=found)
+        return Chosen(network_driver=networking.name, networks=networking.networks(caller, nets, project_id=project_id))
+    networks, found = both(
+        lambda: networking.networks(caller, nets, project_id=project_id),
+        lambda: networking.groups(caller, groups, project_id=project_id),
+    )
+    return Chosen(network_driver=networking.name, networks=networks, security_groups=found)
 
 
 def networking_of(means: Means) -> Networking:

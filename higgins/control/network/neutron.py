@@ -7,28 +7,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
-from higgins.cloud.neutron import Network, Neutron, Port
+from higgins.cloud.neutron import Network, Neutron, Port, SecurityGroup
 from higgins.cloud.together import together
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
-from higgins.core.errors import Conflict, Forbidden, Invalid, NotFound
-from higgins.core.model import NetworkWish
+from higgins.core.errors import Conflict, Forbidden, Invalid, NotFound, Unsupported
+from higgins.core.model import NetworkWish, PodSpec
 from higgins.core.names import is_uuid
 from higgins.policy.enforce import Policy
 
-
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def project_id(self) -> str: ...
-
-
-Found = TypeVar("Found", bound=_Named)
+Shared = TypeVar("Shared", Network, SecurityGroup)
+Found = TypeVar("Found", Network, SecurityGroup, Port)
 
 
 class NeutronNetworks:
@@ -40,35 +31,44 @@ class NeutronNetworks:
         self._neutron = neutron
         self._policy = policy
 
-    def networks(self, caller: Caller, asked: tuple[NetworkRequest, ...]) -> tuple[NetworkWish, ...]:
+    def networks(
+        self, caller: Caller, asked: tuple[NetworkRequest, ...], *, project_id: str
+    ) -> tuple[NetworkWish, ...]:
         """Each network or port asked for; without any the project's oldest network, else the oldest that is shared with it.
 
         ``NotFound``, ``Conflict`` (a name that several have, no network at all), ``Forbidden`` for an external network and for an
         address of one's own choice on another project's, ``Invalid`` for a port in use, a port of another project or an address outside the network.
         """
-        wishes = together(lambda one: self._wish(caller, one), asked or (NetworkRequest(),))
+        wishes = together(lambda one: self._wish(caller, one, project_id), asked or (NetworkRequest(),))
         keys = [wish.key for wish in wishes]
         for key in keys:
             if keys.count(key) > 1:
                 raise Invalid(f"The network or port {key} is named twice. Name it once.")
         return tuple(wishes)
 
-    def groups(self, caller: Caller, asked: tuple[str, ...]) -> tuple[str, ...]:
+    def groups(self, caller: Caller, asked: tuple[str, ...], *, project_id: str) -> tuple[str, ...]:
         """The uuids of security groups; ``Invalid`` for an unknown one, ``Conflict`` for a name that several have."""
-        return tuple(dict.fromkeys(together(lambda one: self._group(caller, one), asked)))
+        return tuple(dict.fromkeys(together(lambda one: self._group(caller, one, project_id), asked)))
 
-    def network(self, caller: Caller, ident: str | None) -> str:
-        """The uuid of a network that the caller sees; ``NotFound``, ``Conflict``."""
-        return self._network(caller, ident).id if ident else self._default(caller).id
+    def network(self, caller: Caller, ident: str | None, *, project_id: str) -> str:
+        """The uuid of a network that the project may use; ``NotFound``, ``Conflict``."""
+        return self._network(caller, ident, project_id).id
 
-    def port(self, caller: Caller, ident: str) -> str:
-        """The uuid of a port that the caller sees; ``NotFound``, ``Conflict``."""
-        return self._port(caller, ident).id
+    def port(self, caller: Caller, ident: str, *, project_id: str) -> str:
+        """The uuid of a port of the project; ``NotFound``, ``Conflict``, ``Invalid`` for another project's."""
+        return self._port(caller, ident, project_id).id
 
-    def _wish(self, caller: Caller, asked: NetworkRequest) -> NetworkWish:
+    def check_changeable(self, spec: PodSpec) -> None:
+        """``Unsupported`` for a container that was made when the installation had no Neutron."""
+        if spec.network_driver != self.name:
+            raise Unsupported(
+                "The container was made when this installation had other networks, and keeps its own. Create it anew to connect it otherwise."
+            )
+
+    def _wish(self, caller: Caller, asked: NetworkRequest, project_id: str) -> NetworkWish:
         if asked.port:
-            return self._given(caller, asked, asked.port)
-        network = self._network(caller, asked.network) if asked.network else self._default(caller)
+            return self._given(caller, asked, asked.port, project_id)
+        network = self._network(caller, asked.network, project_id)
         self._check_external(caller, network)
         if asked.v4 or asked.v6:
             self._check_may_choose(caller, network)
@@ -93,12 +93,8 @@ class NeutronNetworks:
                 code="fixed-ip-not-allowed",
             )
 
-    def _given(self, caller: Caller, asked: NetworkRequest, ident: str) -> NetworkWish:
-        port = self._port(caller, ident)
-        if port.project_id != caller.project_id:
-            raise Invalid(
-                f"The port {port.id} belongs to another project. Use one of your own.", code="port-not-usable"
-            )
+    def _given(self, caller: Caller, asked: NetworkRequest, ident: str, project_id: str) -> NetworkWish:
+        port = self._port(caller, ident, project_id)
         if port.device_id:
             raise Invalid(f"The port {port.id} is in use by {port.device_id}. Use another port.", code="port-in-use")
         if asked.network and is_uuid(asked.network) and asked.network != port.network_id:
@@ -120,38 +116,48 @@ class NeutronNetworks:
             if not any(addr in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
                 raise Invalid(f"The address {text} is in no subnet of the network {network_id}. Use another, or none.")
 
-    def _default(self, caller: Caller) -> Network:
-        found = sorted(self._neutron.networks(token=_token(caller)), key=lambda one: (one.created_at, one.id))
-        own = [one for one in found if one.project_id == caller.project_id and not one.external]
-        shared = [one for one in found if one.shared]
-        if not own and not shared:
+    def _network(self, caller: Caller, ident: str | None, project_id: str) -> Network:
+        if not ident:
+            return self._default(caller, project_id)
+        found = self._neutron.networks(token=_token(caller), **_by(ident))
+        usable = self._usable(caller, found, project_id, "network") or [one for one in found if one.external]
+        return _one(usable, ident, "network", NotFound)
+
+    def _default(self, caller: Caller, project_id: str) -> Network:
+        found = self._neutron.networks(token=_token(caller))
+        usable = self._usable(caller, [one for one in found if not one.external or one.shared], project_id, "network")
+        if not usable:
             raise Conflict(
                 "There is no network for the container: the project has none, and none is shared with it. Create a network with a subnet.",
                 code="network-not-found",
             )
-        return (own or shared)[0]
+        return min(usable, key=lambda one: (one.created_at, one.id))
 
-    def _network(self, caller: Caller, ident: str) -> Network:
-        found = self._neutron.networks(token=_token(caller), **_by(ident))
-        missing = NotFound(
-            f"The network {ident} could not be found. List them with: openstack network list", code="network-not-found"
-        )
-        return _one(found, ident, caller, "networks", missing)
-
-    def _port(self, caller: Caller, ident: str) -> Port:
+    def _port(self, caller: Caller, ident: str, project_id: str) -> Port:
         found = self._neutron.ports(token=_token(caller), **_by(ident))
-        missing = NotFound(
-            f"The port {ident} could not be found. List them with: openstack port list", code="port-not-found"
-        )
-        return _one(found, ident, caller, "ports", missing)
+        own = [one for one in found if one.project_id == project_id]
+        if found and not own:
+            raise Invalid(
+                f"The port {found[0].id} belongs to another project than the container. Use one of the container's project.",
+                code="port-not-usable",
+            )
+        return _one(own, ident, "port", NotFound)
 
-    def _group(self, caller: Caller, ident: str) -> str:
+    def _group(self, caller: Caller, ident: str, project_id: str) -> str:
         found = self._neutron.security_groups(token=_token(caller), **_by(ident))
-        missing = Invalid(
-            f"The security group {ident} could not be found. List them with: openstack security group list",
-            code="security-group-not-found",
-        )
-        return _one(found, ident, caller, "security groups", missing).id
+        return _one(self._usable(caller, found, project_id, "security_group"), ident, "security group", Invalid).id
+
+    def _usable(
+        self, caller: Caller, found: Sequence[Shared], project_id: str, kind: Literal["network", "security_group"]
+    ) -> Sequence[Shared]:
+        """Of what the caller sees, which may be every project's, what the project may use: its own, else what is shared with it."""
+        own = [one for one in found if one.project_id == project_id]
+        if own or not found:
+            return own
+        if project_id == caller.project_id:
+            return [one for one in found if one.shared]
+        shared = self._neutron.shared_with(project_id, kind, [one.id for one in found], token=_token(caller))
+        return [one for one in found if one.id in shared]
 
 
 def _token(caller: Caller) -> str:
@@ -167,14 +173,16 @@ def _by(ident: str) -> dict[str, str]:
     return {"id": ident} if is_uuid(ident) else {"name": ident}
 
 
-def _one(found: Sequence[Found], ident: str, caller: Caller, what: str, missing: Exception) -> Found:
-    """The one that is meant; of several of one name the caller's own project's."""
-    if not found:
-        raise missing
-    own = [one for one in found if one.project_id == caller.project_id] if len(found) > 1 else found
-    if len(own) != 1:
-        raise Conflict(f"Several {what} have the name {ident}. Use the uuid instead.")
-    return own[0]
+def _one(usable: Sequence[Found], ident: str, what: str, missing: type[NotFound | Invalid]) -> Found:
+    if not usable:
+        raise missing(
+            f"The {what} {ident} could not be found among those that the container's project may use. "
+            f"List them with: openstack {what} list",
+            code=f"{what.replace(' ', '-')}-not-found",
+        )
+    if len(usable) > 1:
+        raise Conflict(f"Several {what}s have the name {ident}. Use the uuid instead.")
+    return usable[0]
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -11,21 +11,28 @@ from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import idempotency_keys as keys
 
 
+def known(tx: Transaction, project_id: str, key: str, request_hash: str) -> str | None:
+    """The uuid of what this key has made, if anything; ``Conflict`` (code ``idempotency-key-in-use``) when it came with another request."""
+    found = tx.row(
+        sa.select(keys.c.request_hash, keys.c.pod_uuid).where(keys.c.project_id == project_id, keys.c.key == key)
+    )
+    if found is None:
+        return None
+    if found[0] != request_hash:
+        raise errors.Conflict(
+            f"The Idempotency-Key {key} was used for another request. Use a new key.", code="idempotency-key-in-use"
+        )
+    return str(found[1])
+
+
 def claim(tx: Transaction, project_id: str, key: str, request_hash: str, pod_uuid: str) -> str:
     """The uuid of what this key makes: ``pod_uuid`` the first time, the earlier one after that.
 
-    ``Conflict`` (code ``idempotency-key-in-use``) when the key came with another request before; ``Overtaken`` when the
-    same request comes twice at this moment.
+    ``Conflict`` as ``known``; ``Overtaken`` when the same request comes twice at this moment.
     """
-    known = tx.row(
-        sa.select(keys.c.request_hash, keys.c.pod_uuid).where(keys.c.project_id == project_id, keys.c.key == key)
-    )
-    if known is not None:
-        if known[0] != request_hash:
-            raise errors.Conflict(
-                f"The Idempotency-Key {key} was used for another request. Use a new key.", code="idempotency-key-in-use"
-            )
-        return str(known[1])
+    made = known(tx, project_id, key, request_hash)
+    if made is not None:
+        return made
     values = {"project_id": project_id, "key": key, "request_hash": request_hash, "pod_uuid": pod_uuid}
     try:
         tx.change(keys.insert().values(created_at=tx.now, **values))

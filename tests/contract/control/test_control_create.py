@@ -149,7 +149,7 @@ def test_no_login_goes_to_another_registry_than_its_own(plane: ControlPlane) -> 
     plane.control.registries.create(who, NewRegistry(domain="r.example", name="mine", password="pw"))
     plane.control.registries.create(who, NewRegistry(domain="index.docker.io", name="hub", password="pw"))
     for image in ("other.example/web", "r.example:5000/web", "docker.io/library/web"):
-        with pytest.raises(errors.Invalid, match="is not of the registry r.example. Name it without"):
+        with pytest.raises(errors.Invalid, match=r"is not of the registry r\.example\. Name it without"):
             plane.create(who, image=image, registry="mine")
     pod = plane.made(image="r.example/web", registry="mine")
     with pytest.raises(errors.Invalid, match="is not of the registry"):

@@ -12,6 +12,7 @@ from higgins.control.network.neutron import NeutronNetworks
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.caller import Caller
+from higgins.core.model import NetworkWish
 from higgins.policy.enforce import Policy
 
 NET, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -33,7 +34,11 @@ class Answers:
         if ident:
             return {name.removesuffix("s"): next(one for one in self.tables[name] if one["id"] == ident)}
         wanted = {key: value for key, value in (query or {}).items() if key != "fields"}
-        rows = [one for one in self.tables.get(name, []) if all(one.get(key) == wanted[key] for key in wanted)]
+        rows = [
+            one
+            for one in self.tables.get(name, [])
+            if all(one.get(key) in (value if isinstance(value, list) else [value]) for key, value in wanted.items())
+        ]
         return {name: rows}
 
 
@@ -50,6 +55,12 @@ def caller(*roles: str, token: str | None = "token") -> Caller:
 def networks(*rows: dict[str, Any], **tables: list[dict[str, Any]]) -> tuple[NeutronNetworks, Answers]:
     answers = Answers({"networks": list(rows)} | tables)
     return NeutronNetworks(Neutron(answers), Policy()), answers
+
+
+def asked(
+    found: NeutronNetworks, *wanted: NetworkRequest, who: Caller | None = None, project_id: str = "project-1"
+) -> tuple[NetworkWish, ...]:
+    return found.networks(who or caller(), wanted, project_id=project_id)
 
 
 def test_networks_are_known_for_a_minute() -> None:
@@ -88,7 +99,7 @@ def test_a_delete_that_is_contradicted_is_no_delete() -> None:
 )
 def test_the_default_network(rows: list[dict[str, Any]], chosen: str) -> None:
     found, answers = networks(*rows)
-    assert [wish.network for wish in found.networks(caller(), ())] == [chosen]
+    assert [wish.network for wish in asked(found)] == [chosen]
     assert answers.asked == [("GET", "/networks", "token")]
 
 
@@ -98,10 +109,10 @@ def test_external_networks_need_a_power_unless_shared() -> None:
         network(OTHER, "project-2", **{"router:external": True}, shared=True),
     )
     with pytest.raises(errors.Forbidden) as refused:
-        found.networks(caller(), (NetworkRequest(network=NET),))
+        asked(found, NetworkRequest(network=NET))
     assert refused.value.code == "external-network-attach-forbidden"
-    assert found.networks(caller("admin"), (NetworkRequest(network=NET),))[0].network == NET
-    assert found.networks(caller(), (NetworkRequest(network=OTHER),))[0].network == OTHER
+    assert asked(found, NetworkRequest(network=NET), who=caller("admin"))[0].network == NET
+    assert asked(found, NetworkRequest(network=OTHER))[0].network == OTHER
 
 
 @pytest.mark.parametrize("asked", [{"v4": "10.0.0.9"}, {"v6": "fd00::9"}])
@@ -124,26 +135,27 @@ def test_only_a_networks_owner_and_administrators_choose_addresses_there(asked: 
 def test_of_several_of_one_name_ones_own_is_meant() -> None:
     same = {"name": "blue"}
     found, _ = networks(network(NET, **same), network(OTHER, "project-2", **same))
-    assert found.networks(caller(), (NetworkRequest(network="blue"),))[0].network == NET
-    found, _ = networks(network(NET, "project-3", **same), network(OTHER, "project-2", **same))
+    assert asked(found, NetworkRequest(network="blue"))[0].network == NET
+    shared = same | {"shared": True}
+    found, _ = networks(network(NET, "project-3", **shared), network(OTHER, "project-2", **shared))
     with pytest.raises(errors.Conflict):
-        found.networks(caller(), (NetworkRequest(network="blue"),))
+        asked(found, NetworkRequest(network="blue"))
 
 
 def test_a_network_is_named_once() -> None:
     found, _ = networks(network(NET, name="blue"))
     with pytest.raises(errors.Invalid, match="twice"):
-        found.networks(caller(), (NetworkRequest(network=NET), NetworkRequest(network="blue")))
+        asked(found, NetworkRequest(network=NET), NetworkRequest(network="blue"))
 
 
 def test_with_network_and_port_the_port_decides() -> None:
     port = {"id": OTHER, "network_id": NET, "project_id": "project-1", "mac_address": "m", "fixed_ips": []}
     found, answers = networks(network(NET), ports=[port])
-    [wish] = found.networks(caller(), (NetworkRequest(network=NET, port=OTHER),))
+    [wish] = asked(found, NetworkRequest(network=NET, port=OTHER))
     assert (wish.network, wish.port, wish.key) == (NET, OTHER, OTHER)
     assert [path for _, path, _ in answers.asked] == ["/ports"]
     with pytest.raises(errors.Invalid, match="not on the network"):
-        found.networks(caller(), (NetworkRequest(network=OTHER, port=OTHER),))
+        asked(found, NetworkRequest(network=OTHER, port=OTHER))
 
 
 @pytest.mark.parametrize(
@@ -153,13 +165,77 @@ def test_ports_that_cannot_be_used(change: dict[str, str], code: str) -> None:
     port = {"id": OTHER, "network_id": NET, "project_id": "project-1", "mac_address": "m"} | change
     found, _ = networks(ports=[port])
     with pytest.raises(errors.Invalid) as refused:
-        found.networks(caller(), (NetworkRequest(port=OTHER),))
+        asked(found, NetworkRequest(port=OTHER))
     assert refused.value.code == code
 
 
 def test_without_a_users_token_neutron_is_not_asked() -> None:
     found, answers = networks(network(NET))
-    for ask in (lambda who: found.networks(who, ()), lambda who: found.groups(who, ("web",))):
+    for ask in (
+        lambda who: asked(found, who=who),
+        lambda who: found.groups(who, ("web",), project_id="project-1"),
+    ):
         with pytest.raises(errors.Forbidden, match="Keystone"):
             ask(caller(token=None))
     assert answers.asked == []
+
+
+def group(ident: str, project: str, **more: Any) -> dict[str, Any]:
+    return {"id": ident, "name": "default", "project_id": project} | more
+
+
+def policy_of(kind: str, ident: str, target: str) -> dict[str, str]:
+    return {"object_type": kind, "object_id": ident, "action": "access_as_shared", "target_tenant": target}
+
+
+def test_an_administrators_words_mean_what_the_containers_project_has() -> None:
+    found, _ = networks(
+        network(NET, "project-1", name="blue"),
+        network(OTHER, "project-2", name="blue"),
+        security_groups=[group(NET, "project-1"), group(OTHER, "project-2")],
+    )
+    admin = caller("admin")
+    for project, meant in (("project-1", NET), ("project-2", OTHER)):
+        assert asked(found, NetworkRequest(network="blue"), who=admin, project_id=project)[0].network == meant
+        assert found.groups(admin, ("default",), project_id=project) == (meant,)
+
+
+@pytest.mark.parametrize("project", ["project-1", "project-2"])
+def test_what_the_containers_project_may_not_use_is_not_there(project: str) -> None:
+    mine = "project-1" if project == "project-2" else "project-3"
+    found, _ = networks(
+        network(NET, mine), security_groups=[group(NET, mine)], rbac_policies=[policy_of("network", NET, "project-4")]
+    )
+    with pytest.raises(errors.NotFound) as missing:
+        asked(found, NetworkRequest(network=NET), who=caller("admin"), project_id=project)
+    assert missing.value.code == "network-not-found"
+    with pytest.raises(errors.Invalid) as refused:
+        found.groups(caller("admin"), (NET,), project_id=project)
+    assert refused.value.code == "security-group-not-found"
+
+
+@pytest.mark.parametrize("target", ["project-2", "*"])
+def test_what_is_shared_with_the_containers_project_is_there(target: str) -> None:
+    shared = {"shared": target == "*"}  # as Neutron shows it to the administrator, who is of another project
+    found, _ = networks(
+        network(NET, "project-3", **shared),
+        security_groups=[group(OTHER, "project-3", **shared)],
+        rbac_policies=[policy_of("network", NET, target), policy_of("security_group", OTHER, target)],
+    )
+    admin = caller("admin")
+    assert asked(found, NetworkRequest(network=NET), who=admin, project_id="project-2")[0].network == NET
+    assert found.groups(admin, (OTHER,), project_id="project-2") == (OTHER,)
+
+
+def test_what_is_shared_with_the_administrators_own_project_only_is_not_there() -> None:
+    found, _ = networks(network(NET, "project-3", shared=True), rbac_policies=[policy_of("network", NET, "project-1")])
+    assert asked(found, NetworkRequest(network=NET))[0].network == NET
+    with pytest.raises(errors.NotFound):
+        asked(found, NetworkRequest(network=NET), who=caller("admin"), project_id="project-2")
+
+
+def test_a_port_is_of_the_containers_project() -> None:
+    port = {"id": OTHER, "network_id": NET, "project_id": "project-2", "mac_address": "m", "fixed_ips": []}
+    found, _ = networks(network(NET), ports=[port])
+    [wish] = asked(found, NetworkRequest(port=OTHER), who=caller("admin"), project_id="project-2")
+    assert wish.port == OTHER
