@@ -298,6 +298,8 @@ class Server:
                 await self._note_heard()
             except errors.HigginsError as error:
                 LOG.warning("The wire's server will look again: %s", error.message)
+            except Exception:  # a loop outlives whatever one round meets: without it idle hosts would count as down
+                LOG.exception("The wire's server met something unforeseen and will look again")
 
     async def _note_heard(self) -> None:
         now = time.monotonic()

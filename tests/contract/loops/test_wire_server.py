@@ -249,6 +249,30 @@ def test_a_host_that_waits_again_is_heard_of(
         server.stop()
 
 
+def test_the_rounds_of_a_server_go_on_after_whatever_one_of_them_meets(
+    db: Database, sealer: Sealer, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path
+) -> None:
+    class Failing(Desk):
+        failures = 0
+
+        def seen(self, host_ids: Collection[int]) -> None:
+            if not self.failures:
+                self.failures += 1
+                raise RuntimeError("something that nobody foresaw")
+            super().seen(host_ids)
+
+    rows.host()
+    with db.write() as tx:
+        tx.change(hosts.update().values(last_seen_at=None))
+    server = Server(Failing(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02, seen_every_s=0)
+    server.start()
+    try:
+        client(tmp_path).assignments(0, 0)
+        until(lambda: rows.host_row().last_seen_at, "the host is heard of")
+    finally:
+        server.stop()
+
+
 def test_a_server_that_cannot_listen_says_so(db: Database, sealer: Sealer, told: hints.LocalHints) -> None:
     with pytest.raises(errors.Invalid, match="certificate"):
         Server(Desk(db, sealer), told, "https://127.0.0.1:0").start()
