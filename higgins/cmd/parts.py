@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -59,11 +61,13 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
 
 
 class AgentQuestions:
-    """Puts live questions to whichever agent they are for (the use cases' ``Ask``); a client per agent is kept."""
+    """Puts live questions to whichever agent they are for (the use cases' ``Ask``); a client per agent is kept for ``kept_s`` after its last."""
 
-    def __init__(self, ca_file: str | None = None) -> None:
+    def __init__(self, ca_file: str | None = None, *, kept_s: float = 600.0) -> None:
         self._ca_file = ca_file
-        self._clients: dict[tuple[str, str], LiveClient] = {}
+        self._kept_s = kept_s
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], tuple[float, LiveClient]] = {}
 
     def ask(
         self,
@@ -99,10 +103,15 @@ class AgentQuestions:
         return self.client(address, token).commit_archive(pod, container, timeout_s=timeout_s)
 
     def client(self, address: str, token: str) -> LiveClient:
-        """The client of one agent; an agent that started anew has a new token and so a new client."""
-        known = self._clients.get((address, token))
-        if known is None:
-            for old in [key for key in self._clients if key[0] == address]:
-                self._clients.pop(old).close()
-            known = self._clients[(address, token)] = LiveClient(address, token, ca_file=self._ca_file)
-        return known
+        """The client of one agent; an agent that started anew has a new token and so a new client.
+
+        One that nobody asked for in a while is forgotten, not closed: its connections end with the last question that uses it.
+        """
+        now = time.monotonic()
+        with self._lock:
+            known = self._clients.get((address, token))
+            client = LiveClient(address, token, ca_file=self._ca_file) if known is None else known[1]
+            self._clients[(address, token)] = (now, client)
+            for old in [key for key, (asked_at, _) in self._clients.items() if now - asked_at > self._kept_s]:
+                del self._clients[old]
+        return client

@@ -1,14 +1,15 @@
 """Both clients of the wire: the agent's (hello, assignments, report) and the control plane's, which asks an agent live questions.
 
 An address is ``unix:PATH`` or ``https://HOST:PORT``. A thread keeps its connection open between calls; a kept one that the
-other side closed meanwhile is opened anew. Every failure of the transport becomes ``Unavailable`` or ``Timeout``, a ``Fault``
-the error it names.
+other side closed meanwhile is opened anew, but what does something each time is sent only once. Every failure of the transport
+becomes ``Unavailable`` or ``Timeout``, a ``Fault`` the error it names.
 """
 
 from __future__ import annotations
 
 import http.client
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -71,10 +72,12 @@ class _Transport:
             raise errors.Invalid(f"The address {self.address} is neither unix:PATH nor https://HOST:PORT; correct it.")
         return http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=CONNECT_S, context=self._tls)
 
-    def ask(self, method: str, path: str, body: bytes | None, answer: type[Answer], *, timeout_s: float) -> Answer:
-        """Send one request and decode its answer; a broken kept connection is replaced once."""
+    def ask(
+        self, method: str, path: str, body: bytes | None, answer: type[Answer], *, timeout_s: float, once: bool = False
+    ) -> Answer:
+        """Send one request and decode its answer; a kept connection that breaks is replaced, and the request sent again unless ``once``."""
         with self.translated():
-            response, data = self._send(method, path, body, timeout_s)
+            response, data = self._send(method, path, body, timeout_s, once=once)
         if response.status >= 300:
             raise self.refusal(response.status, data)
         try:
@@ -83,14 +86,18 @@ class _Transport:
             raise errors.Unavailable(f"{self.address} answered {path} with what is not understood: {error}") from error
 
     def _send(
-        self, method: str, path: str, body: bytes | None, timeout_s: float
+        self, method: str, path: str, body: bytes | None, timeout_s: float, *, once: bool
     ) -> tuple[http.client.HTTPResponse, bytes]:
         kept: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if kept is not None and _is_closed(kept):
+            self._drop(kept)
+            kept = None
         if kept is not None:
             try:
                 return self._exchange(kept, method, path, body, timeout_s)
             except _CLOSED_MEANWHILE:
-                self._drop(kept)
+                if once:
+                    raise
         connection = self.connect()
         with self._lock:
             if self._closed:
@@ -246,6 +253,7 @@ class LiveClient:
             msgspec.json.encode(body),
             answer,
             timeout_s=timeout_s or self._timeout_s,
+            once=question in contract.ASKED_ONCE,
         )
 
     @contextmanager
@@ -286,6 +294,15 @@ class LiveClient:
     def close(self) -> None:
         """Break every call that waits."""
         self._transport.close()
+
+
+def _is_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the other side has closed this idle connection, so that nothing sent on it would arrive."""
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _chunks(response: http.client.HTTPResponse, transport: _Transport) -> Iterator[bytes]:

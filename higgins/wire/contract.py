@@ -105,6 +105,10 @@ class Nothing:
     """The answer of a question that only has to succeed, and the body of one that needs no more words."""
 
 
+ASKED_ONCE = frozenset({"exec", "signal", "commit"})
+"""Questions that do something each time they are asked: when it is not known whether one arrived, it is not asked again by itself."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LogsQuestion:
     """``logs`` -> ``TextAnswer``. ``tail`` None means all; ``since_s`` seconds since the epoch."""
