@@ -9,11 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
-import random
-import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from higgins.core import errors
 from higgins.provision import kinds as kinds_of
@@ -30,13 +26,10 @@ from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, Transaction
 from higgins.wire import hints
+from higgins.wire.pauses import Pauses
 from higgins.wire.pulse import Pulse
 
 LOG = logging.getLogger(__name__)
-
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 300.0
-_AT_MOST = 500
 
 
 class Provisioner:
@@ -94,7 +87,7 @@ class Provisioner:
     def make_once(self) -> float | None:
         """One pass over pods with a new wish; gives after how many seconds a failed one is due again."""
         with self._db.read() as tx:
-            due = self._making.let_through(provisioning.due(tx, self._holder, self._making.room()))
+            due = self._making.let_through(provisioning.due(tx, self._holder, self._making.room()), _pod_of)
             has = ledger.of(tx, [one.pod.uuid for one in due if one.has_outside])
             wants = {one.pod.uuid: self._wants(one.pod) for one in due}
             ready = {uuid for uuid in wants if not plan(wants[uuid], haves(has.get(uuid, [])))}
@@ -110,7 +103,7 @@ class Provisioner:
         with self._db.read() as tx:
             room = self._taking.room()
             found = [*provisioning.over(tx, self._holder, room), *provisioning.left(tx, self._holder, room)]
-            over = self._taking.let_through(found)
+            over = self._taking.let_through(found, _pod_of)
             places = _hosts_of(tx, [one.pod for one in over if one.has_outside])
         for one in over:
             work = functools.partial(self._take_back, one, places.get(one.pod.host_id))
@@ -156,7 +149,7 @@ class Provisioner:
         is_settled = pod.observed_generation >= pod.generation
         for_now = is_settled or (not is_final(error) and self._db.now() - pod.wished_at < self._deadline)
         if for_now:
-            self._making.failed(pod, error)
+            self._put_off(self._making, pod, error)
         else:
             self._making.forget(pod.uuid)
             LOG.warning("Pod %s cannot be provisioned: %s", pod.uuid, error.message)
@@ -190,65 +183,21 @@ class Provisioner:
             LOG.info("Pod %s is gone", pod.uuid)
         self._taking.forget(pod.uuid)
 
+    @staticmethod
+    def _put_off(pauses: Pauses, pod: Pod, error: errors.HigginsError) -> None:
+        pause_s = pauses.put_off(pod)
+        LOG.warning("Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
+
     def _not_taken_back(self, pod: Pod, error: errors.HigginsError) -> None:
-        self._taking.failed(pod, error)
+        self._put_off(self._taking, pod, error)
         with self._db.write(durable=False) as tx:
             self._holder.let_go(tx, pod.id)
         self._hints.nudge(hints.TAKE_BACK)
         self._hints.nudge(hints.PROVISION)
 
 
-class _Pause(NamedTuple):
-    due: float
-    times: int
-    generation: int
-
-
-class Pauses:
-    """When a pod that failed is due again: after a pause that doubles up to five minutes, or with a newer wish. Any thread may call."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._of: dict[str, _Pause] = {}
-
-    def room(self) -> int:
-        """How many pods to look for, so that those put off do not stand before all others."""
-        with self._lock:
-            return _AT_MOST + len(self._of)
-
-    def let_through(self, found: Sequence[Standing]) -> list[Standing]:
-        """Those of the pods found that may be tried now; pods that are not found any more are forgotten."""
-        now = time.monotonic()
-        uuids = {one.pod.uuid for one in found}
-        with self._lock:
-            self._of = {uuid: pause for uuid, pause in self._of.items() if uuid in uuids}
-            return [one for one in found if self._may(one.pod, now)]
-
-    def _may(self, pod: Pod, now: float) -> bool:
-        pause = self._of.get(pod.uuid)
-        return pause is None or now >= pause.due or pod.generation > pause.generation
-
-    def failed(self, pod: Pod, error: errors.HigginsError) -> None:
-        """Put a pod off."""
-        with self._lock:
-            before = self._of.get(pod.uuid)
-            times = 1 if before is None or before.generation != pod.generation else before.times + 1
-            longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(times - 1, 20))
-            pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
-            self._of[pod.uuid] = _Pause(time.monotonic() + pause_s, times, pod.generation)
-        LOG.warning("Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
-
-    def forget(self, uuid: str) -> None:
-        """A pod has succeeded."""
-        with self._lock:
-            self._of.pop(uuid, None)
-
-    def next_s(self) -> float | None:
-        """Seconds until the first pod that is put off is due. One that is due already is being tried, and fails or succeeds."""
-        now = time.monotonic()
-        with self._lock:
-            waits = [pause.due - now for pause in self._of.values() if pause.due > now]
-        return min(waits, default=None)
+def _pod_of(one: Standing) -> Pod:
+    return one.pod
 
 
 def _hosts_of(tx: Transaction, pods: Collection[Pod]) -> Mapping[int | None, Host]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from higgins.core.model import ContainerSpec, HostFacts, PodSpec
+from higgins.core.phase import Desired
 from higgins.scheduler import claims
 from higgins.scheduler.choose import Ask, Option, Refused, choose
 from higgins.scheduler.claims import Claims, EmbeddedClaims
@@ -21,6 +22,7 @@ from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Database
 from higgins.wire import hints
+from higgins.wire.pauses import Pauses
 from higgins.wire.pulse import Pulse
 
 LOG = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Scheduler:
         self._down_after_s = down_after_s
         self._first_host_s = first_host_s
         self._hosts_kept_s = hosts_kept_s
+        self._passed_over = Pauses(longest_s=0.0)
         self._options: dict[int, Option] = {}
         self._read_at: float | None = None
         self._pulse = Pulse("scheduler", self.run_once, own_hints, (hints.SCHEDULE,), interval_s=interval_s)
@@ -75,9 +78,15 @@ class Scheduler:
     def run_once(self) -> float | None:
         """One pass; gives after how many seconds it should look again because pods wait for a first host."""
         with self._db.read() as tx:
-            waiting, deleted = scheduling.waiting(tx, self._holder)
+            found = self._passed_over.let_through(
+                scheduling.waiting(tx, self._holder, self._passed_over.room()), lambda pod: pod
+            )
+            waiting = [pod for pod in found if pod.desired is not Desired.DELETED]
             homes = scheduling.homes(tx, waiting)
-        if deleted:
+        for pod in found:
+            if pod.desired is Desired.DELETED:
+                self._passed_over.put_off(pod)
+        if len(waiting) < len(found):
             self._hints.nudge(hints.TAKE_BACK)
         # Read while nobody waits, so that the next pod need not.
         self._read_hosts(older_than_s=self._hosts_kept_s if waiting else self._refresh_after_s)
@@ -138,6 +147,7 @@ class Scheduler:
                 self._give_up(pod, answer)
                 continue
             again_s = _WHILE_WAITING_S
+            self._passed_over.put_off(pod)
             if isinstance(answer, Refused):
                 self._wait(pod, f"{answer.reason} {then}")
         return again_s

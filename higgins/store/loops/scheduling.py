@@ -65,14 +65,12 @@ _ASK_AGAIN = (
 _CONFIRM = ledger.update().where(*_THIS).values(made_at=sa.bindparam("now"), external_id=ledger.c.pod_uuid)
 
 
-def waiting(tx: Transaction, holder: Holder, most: int = 500) -> tuple[builtins.list[Pod], bool]:
-    """Pods that need a host and whose newest wish was not decided on yet, the oldest first; and whether others were deleted before that.
+def waiting(tx: Transaction, holder: Holder, most: int) -> builtins.list[Pod]:
+    """The oldest pods without a host that need one and whose newest wish was not decided on yet, or that were deleted before they had one.
 
     Those that another controller is placing are left out.
     """
-    found = [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most, **holder.free_to(tx)})]
-    need = [pod for pod in found if pod.desired is not Desired.DELETED]
-    return need, len(need) < len(found)
+    return [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most, **holder.free_to(tx)})]
 
 
 def homes(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset[int]]:
@@ -85,11 +83,6 @@ def homes(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset
         for pod, wanted in mounted.items()
         if any(uuid in placed for uuid in wanted)
     }
-
-
-def size_of(pod: Pod) -> dict[str, int]:
-    """What a pod claims of its host, by the names of ``claims.SIZES``."""
-    return {size: getattr(pod, size) for size in claims.SIZES}
 
 
 def place(

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 import pytest
 from store_rows import Rows, status, until
 
-from higgins.core import errors
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.crew import Crew
 from higgins.provision.kinds import Made, Task
-from higgins.provision.loop import Pauses, Provisioner
+from higgins.provision.loop import Provisioner
 from higgins.provision.plan import Want
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
@@ -24,6 +23,7 @@ from higgins.store.loops.provisioning import Standing
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, utc_now
 from higgins.wire import hints
+from higgins.wire.pauses import Pauses
 
 SEALER = Sealer(bytes(range(32)))
 WAIT_S = 20.0
@@ -265,16 +265,16 @@ def test_a_crew_calls_again_only_for_what_is_new() -> None:
 
 
 def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("higgins.provision.loop._FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr("higgins.wire.pauses._FIRST_PAUSE_S", 3600.0)
     pod = rows.pod("web")
     pauses = Pauses()
-    pauses.failed(pod, errors.Unavailable("Neutron does not answer."))
-    assert pauses.let_through([Standing(pod, True)]) == []
+    pauses.put_off(pod)
+    assert pauses.let_through([Standing(pod, True)], lambda one: one.pod) == []
     assert pauses.next_s() is not None
     newer = Standing(pod._replace(generation=2), True)
-    assert pauses.let_through([newer]) == [newer]
-    monkeypatch.setattr("higgins.provision.loop._FIRST_PAUSE_S", 0.0)
-    pauses.failed(newer.pod, errors.Unavailable("Neutron does not answer."))
-    assert pauses.let_through([newer]) == [newer]
+    assert pauses.let_through([newer], lambda one: one.pod) == [newer]
+    monkeypatch.setattr("higgins.wire.pauses._FIRST_PAUSE_S", 0.0)
+    pauses.put_off(newer.pod)
+    assert pauses.let_through([newer], lambda one: one.pod) == [newer]
     assert pauses.next_s() is None, "it is being tried"
     assert pauses.room() > 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import threading
+import uuid as uuids
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,26 @@ def test_a_first_host_is_waited_for_until_the_deadline(db: Database, rows: Rows,
     assert scheduler(late, first_host_s=60).run_once() is None
     late.close()
     assert rows.again(pod).schedule_reason == "There are not enough hosts available. Of 1 host: 1 down."
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_pods_that_wait_do_not_stand_before_those_that_can_be_placed(
+    db: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, deleted: bool
+) -> None:
+    monkeypatch.setattr("higgins.wire.pauses._AT_MOST", 2)
+    rows.host("host1")
+    rows.host("away", up=False)
+    for number in range(5):
+        uuid = str(uuids.uuid4())
+        spec = dataclasses.replace(rows.spec(uuid, f"old-{number}"), requested_host="away")
+        old = rows.pod(f"old-{number}", uuid=uuid, spec=spec)
+        if deleted:
+            rows.wish(old, Wish.DELETE, desired=Desired.DELETED)
+    new = rows.pod("new")
+    loop = scheduler(db, first_host_s=3600)
+    for _ in range(5):
+        loop.run_once()
+    assert rows.again(new).hostname == "host1"
 
 
 def test_a_full_host_is_not_waited_for(db: Database, rows: Rows) -> None:

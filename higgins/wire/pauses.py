@@ -1,0 +1,82 @@
+"""What a loop has put off: when each thing is due again, and how many to look for so that these do not hide others. Must not know what a thing is."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 300.0
+_AT_MOST = 500
+
+
+class Due(Protocol):
+    """What is put off: by its uuid, until it has a newer generation."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def generation(self) -> int: ...  # noqa: D102
+
+
+T = TypeVar("T")
+
+
+class _Pause(NamedTuple):
+    due: float
+    times: int
+    generation: int
+
+
+class Pauses:
+    """When what failed is due again: after a pause that doubles up to ``longest_s``, or with a newer generation. Any thread may call.
+
+    With 0 it is due again at once, and is only counted.
+    """
+
+    def __init__(self, *, longest_s: float = _LONGEST_PAUSE_S) -> None:
+        self._longest_s = longest_s
+        self._lock = threading.Lock()
+        self._of: dict[str, _Pause] = {}
+
+    def room(self) -> int:
+        """How many to look for, so that those put off do not stand before all others."""
+        with self._lock:
+            return _AT_MOST + len(self._of)
+
+    def let_through(self, found: Sequence[T], due: Callable[[T], Due]) -> list[T]:
+        """Those of the found that may be tried now; what is not found any more is forgotten."""
+        now = time.monotonic()
+        uuids = {due(one).uuid for one in found}
+        with self._lock:
+            self._of = {uuid: pause for uuid, pause in self._of.items() if uuid in uuids}
+            return [one for one in found if self._may(due(one), now)]
+
+    def _may(self, one: Due, now: float) -> bool:
+        pause = self._of.get(one.uuid)
+        return pause is None or now >= pause.due or one.generation > pause.generation
+
+    def put_off(self, one: Due) -> float:
+        """Put one off; gives for how many seconds."""
+        with self._lock:
+            before = self._of.get(one.uuid)
+            times = 1 if before is None or before.generation != one.generation else before.times + 1
+            longest_s = min(self._longest_s, _FIRST_PAUSE_S * 2 ** min(times - 1, 20))
+            pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
+            self._of[one.uuid] = _Pause(time.monotonic() + pause_s, times, one.generation)
+            return pause_s
+
+    def forget(self, uuid: str) -> None:
+        """It has succeeded."""
+        with self._lock:
+            self._of.pop(uuid, None)
+
+    def next_s(self) -> float | None:
+        """Seconds until the first that is put off is due. One that is due already is being tried, and fails or succeeds."""
+        now = time.monotonic()
+        with self._lock:
+            waits = [pause.due - now for pause in self._of.values() if pause.due > now]
+        return min(waits, default=None)
