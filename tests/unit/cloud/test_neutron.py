@@ -124,11 +124,11 @@ def test_only_a_networks_owner_and_administrators_choose_addresses_there(asked: 
     request = (NetworkRequest(network=NET, **asked),)
     shared, _ = networks(network(NET, "project-2", shared=True), subnets=subnets)
     with pytest.raises(errors.Forbidden, match="Leave the fixed address out") as refused:
-        shared.networks(caller(), request)
+        shared.networks(caller(), request, project_id="project-1")
     assert refused.value.code == "fixed-ip-not-allowed"
     own, _ = networks(network(NET, shared=True), subnets=subnets)
     for found, who in ((shared, caller("admin")), (own, caller())):
-        [wish] = found.networks(who, request)
+        [wish] = found.networks(who, request, project_id="project-1")
         assert (wish.v4, wish.v6) == (asked.get("v4"), asked.get("v6"))
 
 
