@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from higgins.agent.hands.network import routes
 from higgins.agent.steps import ALIVE, Have, Step, Verb, members
 from higgins.core import model
 from higgins.core.phase import EngineState
@@ -23,7 +24,7 @@ def before(want: model.Assignment, have: Have) -> Iterator[Step]:
         yield Step(Verb.MAKE_NETWORK, want.uuid, "no network namespace")
     for plug in want.plugs:
         if plug.port not in have.plugs:
-            yield Step(Verb.PLUG, plug.port, "not plugged yet")
+            yield Step(Verb.PLUG, plug.port, f"not plugged yet{routes.left_out(plug)}")
         elif lost or not have.plugs[plug.port]:
             yield Step(Verb.PLUG, plug.port, "its link or its place on the bridge is not there any more")
 

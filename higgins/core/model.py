@@ -189,7 +189,9 @@ class FixedIp:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """One port that the host plugs into the pod's network namespace before a process starts there. The first plug's gateway is the default route.
+    """One port that the host plugs into the pod's network namespace before a process starts there.
+
+    Of each family the first plug that has a gateway is the default route.
 
     ``vif_type``, ``bridge`` and ``datapath_type`` are of the port's binding, for os-vif. ``given`` ports are the user's own and outlive the pod.
     """

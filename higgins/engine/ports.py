@@ -11,11 +11,15 @@ from higgins.core import model
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A network link of this host that goes into a container, and what is set on it there."""
+    """A network link of this host that goes into a container, and what is set on it there.
+
+    ``routes`` are pairs of destination and next hop, None for what is on the link itself; the default ones are among them.
+    """
 
     name: str
     mac: str
     fixed_ips: tuple[model.FixedIp, ...] = ()
+    routes: tuple[tuple[str, str | None], ...] = ()
 
 
 @runtime_checkable
@@ -34,5 +38,9 @@ class TakesPorts(Protocol):
         ...
 
     def disconnect(self, uuid: str, port: str) -> None:
-        """Take a container off a port; nothing happens when it is not on it."""
+        """Take a container off a port; nothing happens when it is not on it. Routes by other ports are for the caller to put right."""
+        ...
+
+    def namespace(self, uuid: str) -> str | None:
+        """The path of the network namespace that a container runs in; None when it does not run, or cannot be seen from here."""
         ...

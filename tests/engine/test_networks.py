@@ -19,6 +19,7 @@ from higgins.core import errors, model
 from higgins.core.phase import EngineState
 from higgins.engine.docker import plugin as plugins
 from higgins.engine.ports import Link, TakesPorts
+from tests.engine.conftest import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 FIRST, SECOND = "11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "22222222-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
@@ -73,10 +74,15 @@ class Lender:
         if name not in self._daemon.inside(["ip", "-o", "link"]):
             self._daemon.inside(["ip", "link", "add", f"out{port[:8]}", "type", "veth", "peer", "name", name])
         ips = (
-            model.FixedIp(addr=f"198.18.{number}.5", prefix_length=24, gateway=f"198.18.{number}.1"),
+            model.FixedIp(addr=f"198.18.{number}.5", prefix_length=24),
             model.FixedIp(addr=f"fd00:{number}::5", prefix_length=64, version=6),
         )
-        return Link(name=name, mac=f"fa:16:3e:00:00:0{number}", fixed_ips=ips)
+        routes = (
+            ()
+            if self.lent[0] != port
+            else (("203.0.113.1/32", None), ("0.0.0.0/0", "203.0.113.1"), ("::/0", f"fd00:{number}::1"))
+        )
+        return Link(name=name, mac=f"fa:16:3e:00:00:0{number}", fixed_ips=ips, routes=routes)
 
 
 @pytest.fixture
@@ -102,19 +108,31 @@ def lender(bench, tmp_path) -> Lender:
 
 
 def links(bench, uid: str) -> str:
-    return bench.engine.exec(uid, ("sh", "-c", "ip addr; ip route"), timeout_s=20).output.decode()
+    return bench.engine.exec(uid, ("sh", "-c", "ip addr; ip route; ip -6 route"), timeout_s=20).output.decode()
+
+
+def logged(bench, uid: str, word: str) -> str:
+    """What it wrote, once that word of it has come to the engine's log."""
+
+    def wrote() -> str:
+        said = b"".join(bench.engine.logs(uid)).decode()
+        return said if word in said else ""
+
+    return wait_until(wrote, "its output")
 
 
 @pytest.mark.ability("takes ports before the start")
 def test_links_of_ports_are_in_a_container_when_it_starts(bench, lender):
     uid = bench.started(("sh", "-c", "ip addr; sleep 1000"), network="ports", ports=(FIRST, SECOND))
     assert bench.engine.inspect(uid).ports == (FIRST, SECOND)
-    first = b"".join(bench.engine.logs(uid)).decode()
+    first = logged(bench, uid, "fd00:2::5/64")
     assert "198.18.1.5/24" in first.split("eth0")[1].split("eth1")[0]
     assert "198.18.2.5/24" in first
     assert "fd00:1::5/64" in first
-    assert "default via 198.18.1.1 dev eth0" in links(bench, uid)
+    assert all(f"default via {hop} dev eth0" in links(bench, uid) for hop in ("203.0.113.1", "fd00:1::1"))
+    assert os.path.exists(bench.engine.namespace(uid))
     bench.engine.stop(uid, timeout_s=0)
+    assert bench.engine.namespace(uid) is None
     bench.engine.start(uid)
     assert "198.18.1.5/24" in links(bench, uid)
 
@@ -133,7 +151,7 @@ def test_ports_come_and_go(bench, lender):
     assert bench.engine.inspect(uid).ports == (SECOND,)
     shown = links(bench, uid)
     assert "198.18.1.5" not in shown
-    assert "default via 198.18.2.1" in shown
+    assert "default" not in shown
 
 
 def test_a_port_that_nobody_has_does_not_start(bench, lender):

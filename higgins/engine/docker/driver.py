@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,13 @@ class DockerEngine(Dialect):
     def disconnect(self, uuid: str, port: str) -> None:
         """Take a container off a port."""
         self.networks.disconnect(translate.name_of(uuid), port)
+
+    def namespace(self, uuid: str) -> str | None:
+        """The network namespace of its process; None also for an agent that sees other processes than dockerd does."""
+        found = self.call("GET", f"/containers/{translate.name_of(uuid)}/json", "look at the container").json()
+        pid = (found.get("State") or {}).get("Pid") or 0
+        path = f"/proc/{pid}/ns/net"
+        return path if pid and os.path.exists(path) else None
 
     def create(self, creation: api.Creation) -> None:
         """Make a container; one call, and one more for each port after the first."""

@@ -101,12 +101,10 @@ class Plugin:
             link = self._links.get(asked["EndpointID"])
         if link is None:
             raise errors.NotReady("The agent was started anew in the middle of it; start the container once more.")
-        gateways = {ip.version: ip.gateway for ip in reversed(link.fixed_ips) if ip.gateway}
+        # No gateway is named, for Docker gives the default routes of both families to one link; and takes them as any other route.
         return {
             "InterfaceName": {"SrcName": link.name, "DstPrefix": "eth"},
-            "Gateway": gateways.get(4, ""),
-            "GatewayIPv6": gateways.get(6, ""),
-            "StaticRoutes": [_route(*route) for ip in link.fixed_ips for route in ip.routes],
+            "StaticRoutes": [_route(*route) for route in link.routes],
             "DisableGatewayService": True,
         }
 
@@ -116,8 +114,8 @@ class Plugin:
         return {}
 
 
-def _route(destination: str, hop: str) -> dict[str, Any]:
-    if hop in ("0.0.0.0", "::"):  # noqa: S104  how Neutron writes a route without a next hop
+def _route(destination: str, hop: str | None) -> dict[str, Any]:
+    if hop is None:
         return {"Destination": destination, "RouteType": ON_LINK}
     return {"Destination": destination, "RouteType": NEXT_HOP, "NextHop": hop}
 

@@ -229,7 +229,7 @@ class Orphanage:
         port = str(uuid.uuid4())
         plug = model.Plug(port=port, network=port, mac="fa:16:3e:00:00:01", mtu=1400)
         tag = names.Tag(mark=self.mark, pod=pod, port=port, bridge=plug.bridge)
-        kernel.make_pair(plug, tag, inside=None, gateway=False)
+        kernel.make_pair(plug, tag, inside=None)
         return names.outer(port)
 
     def on_switch(self, pod):

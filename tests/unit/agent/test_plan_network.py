@@ -33,6 +33,14 @@ start c1: run 1 was asked for"""
     )
 
 
+def test_what_a_port_goes_without_is_told():
+    fixed = FixedIp(addr="10.0.0.5", prefix_length=24, routes=(("203.0.113.0/24", "192.0.2.1"),))
+    plan = printed(on(dataclasses.replace(ONE, fixed_ips=(fixed,))), have(namespace=None)).splitlines()[0]
+    assert plan == (
+        "plug p1: not plugged yet; without the route to 203.0.113.0/24 by 192.0.2.1, for no network of the port reaches that next hop"
+    )
+
+
 def test_an_engine_that_makes_its_own_namespace_needs_the_ports_only():
     assert printed(on(ONE), have(namespace=None)).splitlines()[0] == "plug p1: not plugged yet"
 

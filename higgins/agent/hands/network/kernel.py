@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
+import logging
 import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from higgins.agent.hands.foreign import need_root, quiet_imports
-from higgins.agent.hands.network import names
+from higgins.agent.hands.network import names, routes
 from higgins.core import errors, model
 
+LOG = logging.getLogger(__name__)
 NEW_NETWORK = 0x40000000
 BIND, SHARED, RECURSIVE, DETACH = 0x1000, 1 << 20, 0x4000, 2
 NO_DUPLICATE_DETECTION = 2
 SET_TX_CHECKSUM, ETHTOOL = 0x17, 0x8946
 LIBC = ctypes.CDLL(None, use_errno=True)
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 Result = TypeVar("Result")
 
 
@@ -70,10 +74,10 @@ def namespaces() -> tuple[str, ...]:
         return ()
 
 
-def make_pair(plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: bool) -> None:
+def make_pair(plug: model.Plug, tag: names.Tag, *, inside: str | None, among: Sequence[model.Plug] = ()) -> None:
     """A pair of links for a port, the outer end up on the host; the other in the namespace ``inside``, or on the host for an engine to take.
 
-    In a namespace it is the next ``ethN``, up, with its addresses and routes: the default one too when ``gateway``.
+    In a namespace it is the next ``ethN``, up, with its addresses and those routes that it has ``among`` the pod's ports.
     """
     host = os.open("/proc/self/ns/net", os.O_RDONLY)
     outer = names.outer(plug.port)
@@ -86,7 +90,8 @@ def make_pair(plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: 
             if plug.datapath_type == "netdev":  # such a switch passes packets on as they are, without sums
                 _compute_sums_in_software(inner)
             if inside:
-                _set_up(ip, _index(inner), inner, plug, gateway=gateway)
+                _set_up(ip, _index(inner), inner, plug)
+                _add_routes(ip, among, _links(ip) if len(among) > 1 else {plug.mac: _index(inner)})
 
     try:
         if inside:
@@ -124,49 +129,62 @@ def has_link(name: str) -> bool:
     return True
 
 
-def route_by(path: str, plug: model.Plug | None) -> None:
-    """Make a port's gateways the default ones in a namespace, instead of any other; none when there is no port."""
+def route_by(path: str, plugs: Sequence[model.Plug], *, leaving: str | None = None) -> None:
+    """Give a namespace those routes of its ports that it lacks; to a destination that it has a route to nothing is changed, whoever made that.
+
+    The inner end of the link ``leaving`` goes down first, and with it every route by it.
+    """
+    ends = _ends(leaving) if leaving and has_link(leaving) else None
 
     def work() -> None:
         with _netlink() as ip:
-            for family in (socket.AF_INET, socket.AF_INET6):
-                for route in ip.get_default_routes(family=family):
-                    if route.get_attr("RTA_GATEWAY"):
-                        ip.route("del", family=family, dst="default", gateway=route.get_attr("RTA_GATEWAY"))
-            found = [link["index"] for link in ip.get_links() if plug and link.get_attr("IFLA_ADDRESS") == plug.mac]
-            if plug and found:
-                _add_gateways(ip, found[0], plug)
+            if ends:
+                found = {link["index"]: link.get_attr("IFLA_LINK") for link in ip.get_links()}
+                if found.get(ends[1]) == ends[0]:
+                    ip.link("set", index=ends[1], state="down")
+            _add_routes(ip, plugs, _links(ip))
 
     _inside(path, work)
 
 
-def _set_up(ip: Any, index: int, name: str, plug: model.Plug, *, gateway: bool) -> None:
+def _links(ip: Any) -> dict[str, int]:
+    return {link.get_attr("IFLA_ADDRESS"): link["index"] for link in ip.get_links() if link["state"] == "up"}
+
+
+def _add_routes(ip: Any, plugs: Sequence[model.Plug], links: Mapping[str, int]) -> None:
+    there = {plug.port: links[plug.mac] for plug in plugs if plug.mac in links}
+    for route in routes.table(plug for plug in plugs if plug.port in there):
+        _add_route(ip, route, there[route.port])
+
+
+def _add_route(ip: Any, route: routes.Route, index: int) -> None:
+    from pyroute2 import NetlinkError
+
+    via = {"gateway": route.hop} if route.hop else {}
+    try:
+        ip.route("add", dst=route.destination, oif=index, family=FAMILIES[route.version], **via)
+    except NetlinkError as refused:
+        if refused.code == errno.EEXIST:
+            return
+        if route.is_default:
+            raise
+        LOG.warning("Port %s goes without the route to %s: %s", route.port, route.destination, refused)
+
+
+def _ends(outer: str) -> tuple[int, int]:
+    """The indices of a pair's ends, each in its own namespace: the inner one's link is the outer, and the other way round."""
+    with _netlink() as ip:
+        [link] = ip.get_links(_index(outer))
+    return link["index"], link.get_attr("IFLA_LINK")
+
+
+def _set_up(ip: Any, index: int, name: str, plug: model.Plug) -> None:
     with contextlib.suppress(OSError):  # a kernel without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{name}/accept_ra").write_text("0")
     ip.link("set", index=index, state="up")
     for fixed in plug.fixed_ips:
         words: dict[str, Any] = {"flags": NO_DUPLICATE_DETECTION} if fixed.version == 6 else {}
         ip.addr("add", index=index, address=fixed.addr, prefixlen=fixed.prefix_length, **words)
-    for fixed in plug.fixed_ips:
-        for destination, hop in fixed.routes:
-            near = hop in ("0.0.0.0", "::")  # noqa: S104  how Neutron writes a route without a next hop
-            via: dict[str, Any] = {} if near else {"gateway": hop}
-            ip.route("replace", dst=destination, oif=index, family=_family(fixed), **via)
-    if gateway:
-        _add_gateways(ip, index, plug)
-
-
-def _add_gateways(ip: Any, index: int, plug: model.Plug) -> None:
-    seen: set[int] = set()
-    for fixed in plug.fixed_ips:
-        if fixed.gateway and fixed.version not in seen:
-            seen.add(fixed.version)
-            # A gateway may be outside of the subnet: a port with a prefix of 32 bits has no neighbours.
-            ip.route("replace", dst="default", gateway=fixed.gateway, oif=index, family=_family(fixed), flags=["onlink"])  # fmt: skip
-
-
-def _family(fixed: model.FixedIp) -> int:
-    return socket.AF_INET6 if fixed.version == 6 else socket.AF_INET
 
 
 def _next_name() -> str:
@@ -207,7 +225,7 @@ def _inside(path: str | None, work: Callable[[], Result]) -> Result:
             if path is None:
                 _checked(LIBC.unshare(NEW_NETWORK), "make a namespace")
             else:
-                with open(path, "rb") as handle:
+                with _opened(path) as handle:
                     _checked(LIBC.setns(handle.fileno(), NEW_NETWORK), "enter a namespace")
             outcome.append(work())
         except BaseException as error:  # noqa: BLE001  raised again by who waits
@@ -219,6 +237,13 @@ def _inside(path: str | None, work: Callable[[], Result]) -> Result:
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as gone:
+        raise errors.NotReady(f"The namespace {path} vanished from this host meanwhile.") from gone
 
 
 def _checked(answer: int, what: str) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from higgins.agent.hands.network import names
+from higgins.agent.hands.network import names, routes
 from higgins.core import errors, model
 from higgins.engine.api import Engine
 from higgins.engine.ports import Link, TakesPorts
@@ -27,11 +27,13 @@ class Kernel(Protocol):
     def remove_namespace(self, path: str) -> None: ...  # noqa: D102
     def has_namespace(self, path: str) -> bool: ...  # noqa: D102
     def namespaces(self) -> tuple[str, ...]: ...  # noqa: D102
-    def make_pair(self, plug: model.Plug, tag: names.Tag, *, inside: str | None, gateway: bool) -> None: ...  # noqa: D102
+    def make_pair(  # noqa: D102
+        self, plug: model.Plug, tag: names.Tag, *, inside: str | None, among: Sequence[model.Plug] = ()
+    ) -> None: ...
     def remove_link(self, name: str) -> None: ...  # noqa: D102
     def has_link(self, name: str) -> bool: ...  # noqa: D102
     def tags(self) -> dict[str, names.Tag]: ...  # noqa: D102
-    def route_by(self, path: str, plug: model.Plug | None) -> None: ...  # noqa: D102
+    def route_by(self, path: str, plugs: Sequence[model.Plug], *, leaving: str | None = None) -> None: ...  # noqa: D102
 
 
 class Bridges(Protocol):
@@ -62,7 +64,7 @@ class Network:
         self._mark, self._kernel, self._bridges, self.joins, self._eager = mark, kernel, bridges, joins, eager
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, names.Tag]] = {}
-        self._wanted: dict[str, tuple[str, model.Plug, bool]] = {}
+        self._wanted: dict[str, tuple[model.Assignment, model.Plug]] = {}
 
     def path(self, pod: str) -> str:
         """Where a pod's namespace is, or will be."""
@@ -79,8 +81,7 @@ class Network:
     def expect(self, want: model.Assignment) -> None:
         """Keep what a pod's ports are, for an engine that may ask for their links at any time."""
         with self._lock:
-            for place, plug in enumerate(want.plugs):
-                self._wanted[plug.port] = (want.uuid, plug, place == 0)
+            self._wanted |= {plug.port: (want, plug) for plug in want.plugs}
 
     def have(self, want: model.Assignment) -> Found:
         """What there is for a pod, without asking another process."""
@@ -108,25 +109,31 @@ class Network:
         if not self.joins:
             _refuse_twins(want, plug)
         self.expect(want)
-        self._plug(want.uuid, plug, first=plug is want.plugs[0])
+        self._plug(want, plug)
 
-    def _plug(self, pod: str, plug: model.Plug, *, first: bool) -> None:
+    def _plug(self, want: model.Assignment, plug: model.Plug) -> None:
         outer = names.outer(plug.port)
-        tag = names.Tag(mark=self._mark, pod=pod, port=plug.port, bridge=plug.bridge)
-        known = self._tag(pod, plug.port)
+        tag = names.Tag(mark=self._mark, pod=want.uuid, port=plug.port, bridge=plug.bridge)
+        known = self._tag(want.uuid, plug.port)
         if not (
             known and known.bridge and self._kernel.has_link(outer)
         ):  # of one without a tag nobody knows how far it came
             self._kernel.remove_link(outer)
-            self._kernel.make_pair(plug, tag, inside=self.path(pod) if self.joins else None, gateway=first)
+            inside = self.path(want.uuid) if self.joins else None
+            self._kernel.make_pair(plug, tag, inside=inside, among=want.plugs)
             self._keep(tag)
-        self._bridges.plug(pod, plug, self._mark)
+        self._bridges.plug(want.uuid, plug, self._mark)
+
+    def route(self, want: model.Assignment, path: str) -> None:
+        """Have a pod's routes in the namespace that its engine made."""
+        self._kernel.route_by(path, want.plugs)
 
     def unplug(self, want: model.Assignment, port: str) -> None:
-        """Take a port's link away; the next port's gateway becomes the default route."""
+        """Take a port's link away, once other ports lead where only it did."""
+        others = any(plug.port != port for plug in want.plugs)
+        if self.joins and others and self._kernel.has_namespace(self.path(want.uuid)):
+            self._kernel.route_by(self.path(want.uuid), want.plugs, leaving=names.outer(port))
         self._unplug(want.uuid, port)
-        if self.joins and want.plugs and self._kernel.has_namespace(self.path(want.uuid)):
-            self._kernel.route_by(self.path(want.uuid), want.plugs[0])
 
     def _unplug(self, pod: str, port: str) -> None:
         with self._lock:
@@ -158,11 +165,13 @@ class Network:
         with self._lock:
             if port not in self._wanted:
                 raise errors.NotFound(f"Port {port} belongs to no container of this host.")
-            pod, plug, first = self._wanted[port]
+            want, plug = self._wanted[port]
         if not self._kernel.has_link(names.inner(port)):
             self._kernel.remove_link(names.outer(port))
-        self._plug(pod, plug, first=first)
-        return Link(name=names.inner(port), mac=plug.mac, fixed_ips=plug.fixed_ips)
+        self._plug(want, plug)
+        own = [route for route in routes.table(want.plugs) if route.port == port]
+        told = tuple((route.destination, route.hop) for route in own)
+        return Link(name=names.inner(port), mac=plug.mac, fixed_ips=plug.fixed_ips, routes=told)
 
     def look(self) -> None:
         """Find what an agent before this one left, or somebody planted: links, rows of the switch."""

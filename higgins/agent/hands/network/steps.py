@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ class NetworkSteps:
         self.verbs: dict[Verb, Callable[[model.Assignment, str], None]] = {
             Verb.MAKE_NETWORK: lambda want, pod: self._needed().make(pod),
             Verb.PLUG: lambda want, port: self._needed().plug(want, port),
-            Verb.UNPLUG: lambda want, port: self._needed().unplug(want, port),
+            Verb.UNPLUG: self._unplug,
             Verb.REMOVE_NETWORK: lambda want, pod: self._needed().remove(pod),
             Verb.CONNECT: self._connect,
             Verb.DISCONNECT: self._disconnect,
@@ -50,6 +51,7 @@ class NetworkSteps:
         for plug in want.plugs:
             if plug.port not in there:
                 engine.connect(uuid, plug.port)
+        self._route(want, uuid)
 
     def _disconnect(self, want: model.Assignment, uuid: str) -> None:
         engine, wanted = self._takes_ports(), {plug.port for plug in want.plugs}
@@ -57,6 +59,17 @@ class NetworkSteps:
         for port in self._ports(uuid):
             if port not in wanted:
                 engine.disconnect(uuid, port)
+
+    def _unplug(self, want: model.Assignment, port: str) -> None:
+        if not self._needed().joins and any(plug.port != port for plug in want.plugs):
+            self._route(want, want.spec.containers[0].uuid)
+        self._needed().unplug(want, port)
+
+    def _route(self, want: model.Assignment, uuid: str) -> None:
+        with contextlib.suppress(errors.NotFound):
+            path = self._takes_ports().namespace(uuid)
+            if path:
+                self._needed().route(want, path)
 
     def _ports(self, uuid: str) -> tuple[str, ...]:
         return self._engine.inspect(uuid).ports or ()

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "unit" / "agent"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "agent"))
 
 from agent_house import QUICK
 from cloud_world import Cloud, until
@@ -30,6 +30,7 @@ from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
 
+ENGINES = ("podman", "docker")
 OVSDB = "unix:/run/openvswitch/db.sock"
 CHASSIS = "node1"
 SERVER = ("sh", "-c", "mkdir /www; dd if=/dev/zero of=/www/data bs=1M count=3 2>&-; exec httpd -f -p 8080 -h /www")
@@ -128,6 +129,32 @@ class Host:
 
 
 @dataclasses.dataclass
+class Networks:
+    """Networks made for tests, of the user demo."""
+
+    cloud: Cloud
+    made: list[Any] = dataclasses.field(default_factory=list)
+
+    def make(self, *subnets: dict[str, Any]) -> str:
+        """The name of a new one with these subnets; one without ``gateway_ip`` has the gateway that Neutron chooses."""
+        neutron = self.cloud.demo.network
+        network = neutron.create_network(name=f"plugs-{uuid.uuid4().hex[:8]}")
+        self.made.append(network)
+        for words in subnets:
+            version = ipaddress.ip_network(words["cidr"]).version
+            neutron.create_subnet(network_id=network.id, ip_version=version, **words)
+        return str(network.name)
+
+    def remove(self) -> None:
+        """Delete them, once Neutron's own ports for addresses have left them."""
+        neutron = self.cloud.demo.network
+        for one in self.made:
+            ports = {"network_id": one.id, "device_owner": ""}
+            until("the network to be free", lambda asked=ports: not list(neutron.ports(**asked)), 30)
+            neutron.delete_network(one)
+
+
+@dataclasses.dataclass
 class Ports:
     """Ports made for tests, and what the host is told of them."""
 
@@ -151,6 +178,7 @@ class Ports:
                 model.FixedIp(
                     addr=addr, prefix_length=ipaddress.ip_network(subnet.cidr).prefixlen, version=subnet.ip_version,
                     subnet=subnet.id, gateway=subnet.gateway_ip,
+                    routes=tuple((one["destination"], one["nexthop"]) for one in subnet.host_routes),
                 )
                 for addr, subnet in fixed
             ),

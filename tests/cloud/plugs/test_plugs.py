@@ -3,50 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from cloud_world import Cloud, until
-from plugged import OVSDB, SIZE, Host, Ports, address, fetched
+from plugged import ENGINES, OVSDB, SIZE, Host, Networks, Ports, address, fetched
 
 from higgins.agent.hands.network import kernel, names
 from higgins.core.phase import Desired, Phase
-
-ENGINES = ("podman", "docker")
-
-
-@pytest.fixture(scope="module")
-def hosts(cloud: Cloud) -> Iterator[dict[str, Host]]:
-    made = {name: Host(name) for name in ENGINES}
-    yield made
-    for host in made.values():
-        host.end()
-    assert [left for host in made.values() for left in host.left()] == []
-
-
-@pytest.fixture(params=ENGINES)
-def host(request: pytest.FixtureRequest, hosts: dict[str, Host]) -> Host:
-    return hosts[request.param]
-
-
-@pytest.fixture
-def group(cloud: Cloud) -> Iterator[Any]:
-    """A security group that lets nothing in."""
-    made = cloud.demo.network.create_security_group(name=f"plugs-{uuid.uuid4().hex[:8]}")
-    yield made
-    cloud.demo.network.delete_security_group(made)
-
-
-@pytest.fixture
-def ports(cloud: Cloud, group: Any, hosts: dict[str, Host]) -> Iterator[Ports]:
-    made = Ports(cloud, group)
-    yield made
-    for each in hosts.values():
-        for pod in [*each.controller.wants]:
-            each.delete(pod)
-    made.remove()
 
 
 def let_in(cloud: Cloud, group: Any) -> None:
@@ -134,19 +97,10 @@ def test_networks_come_and_go_while_a_container_runs(cloud: Cloud, host: Host, p
     host.delete(other)
 
 
-@pytest.fixture
-def second(cloud: Cloud) -> Iterator[str]:
-    """Another network."""
-    neutron = cloud.demo.network
-    made = neutron.create_network(name=f"plugs-{uuid.uuid4().hex[:8]}")
-    neutron.create_subnet(network_id=made.id, ip_version=4, cidr="198.18.9.0/24")
-    yield made.name
-    until("the network to be free", lambda: not list(neutron.ports(network_id=made.id, device_owner="")), 30)
-    neutron.delete_network(made)
-
-
-def test_the_next_ports_gateway_is_the_default_route_when_the_first_goes(host: Host, second: str, ports: Ports) -> None:
-    one, two = ports.plug(), ports.plug(second)
+def test_the_next_ports_gateway_is_the_default_route_when_the_first_goes(
+    host: Host, networks: Networks, ports: Ports
+) -> None:
+    one, two = ports.plug(), ports.plug(networks.make({"cidr": "198.18.9.0/24"}))
     pod = host.run(one, two)
     assert "dev eth0" in host.inside(pod, "sh", "-c", "ip route | grep default")
     host.change(pod, plugs=(two,))
