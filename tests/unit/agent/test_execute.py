@@ -35,6 +35,9 @@ class Portly(FakeEngine):
     def disconnect(self, uuid, port):
         raise self.refusal
 
+    def namespace(self, uuid):
+        return None
+
 
 class Plugs:
     """A network that is only asked for what it lends."""
