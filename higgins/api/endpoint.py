@@ -15,6 +15,7 @@ from higgins.api.route import Call, Reply, Route
 from higgins.control.service import Control
 from higgins.core import errors
 from higgins.core.caller import Caller
+from higgins.wire.turns import Turns
 
 _encode = msgspec.json.Encoder().encode
 _NOBODY = Caller(user_id="", project_id="", roles=frozenset(), request_id="")
@@ -25,9 +26,10 @@ _KEY_MAX = 255
 class Endpoint:
     """A Falcon resource made of the routes of one path."""
 
-    def __init__(self, routes: Iterable[Route], control: Control, max_limit: int) -> None:
+    def __init__(self, routes: Iterable[Route], control: Control, max_limit: int, bodies: Turns) -> None:
         self._control = control
         self._max_limit = max_limit
+        self._bodies = bodies
         for route in routes:
             setattr(self, f"on_{route.method.lower()}", functools.partial(self._answer, route))
 
@@ -53,7 +55,8 @@ class Endpoint:
     def _call(self, route: Route, req: falcon.Request, path: dict[str, str]) -> Call:
         version = req.context.version
         given: dict[str, Any] = dict(arguments.read_query(req.query_string))
-        raw = arguments.read_raw(req, route.body_limit_bytes)
+        caller: Caller = getattr(req.context, "caller", _NOBODY)
+        raw = self._raw(route, req, caller) if route.reads_body else b""
         body: dict[str, Any] = {}
         if route.body is not None:
             if route.located:
@@ -64,7 +67,7 @@ class Endpoint:
         key = req.get_header("Idempotency-Key")
         return Call(
             control=self._control,
-            caller=getattr(req.context, "caller", _NOBODY),
+            caller=caller,
             version=version,
             path=path,
             args=route.args.read(given, version) if route.args is not None else {},
@@ -74,6 +77,11 @@ class Endpoint:
             idempotency_key=_checked_key(key),
             request_hash=_hash(req, raw) if key is not None else None,
         )
+
+    def _raw(self, route: Route, req: falcon.Request, caller: Caller) -> bytes:
+        """The body. No server that we run under gives a slow one an end, so that one project's slow ones must not take all threads."""
+        with self._bodies.take(caller.project_id, "Your project is sending too much at once. Try again in a moment."):
+            return arguments.read_raw(req, route.body_limit_bytes)
 
 
 def _insist_on_json(req: falcon.Request) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import core, multiprocess, registry
 Sample = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
 """A gauge's name, its help, its labels' names, and its values by their labels' values."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 
@@ -50,6 +51,9 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, took_s: float) -> None:
         """Count one request; ``route`` is its template, never the path itself."""
+        method = (
+            method if method in _METHODS else "OTHER"
+        )  # strangers make up as many as they like, and each is kept for ever
         key = (route, method, status)
         child = self._children.get(key)
         if child is None:

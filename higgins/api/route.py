@@ -87,6 +87,11 @@ class Route:
     binary: str | None = None
     body_limit_bytes: int = ORDINARY_BODY_BYTES
 
+    @property
+    def reads_body(self) -> bool:
+        """Whether there is anything to read in a request's body; otherwise it is left where it is."""
+        return self.merged or self.body is not None
+
     def speaks(self, version: Version) -> bool:
         """Whether the route is there in that version."""
         return self.since <= version <= self.until

@@ -57,6 +57,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         disk_allocation_ratio=conf.scheduler.disk_allocation_ratio,
         host_down_after_s=conf.scheduler.host_down_after_s,
         live_timeout_s=conf.api.live_timeout_s,
+        threads=conf.api.threads,
     )
 
 

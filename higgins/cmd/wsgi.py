@@ -40,6 +40,7 @@ def application() -> WSGI:
         metrics=Metrics(_gather(database, means.settings.host_down_after_s)),
         healthy=_healthy(database),
         max_limit=conf.api.max_limit,
+        threads=conf.api.threads,
         proxy_headers=conf.api.enable_proxy_headers_parsing,
         cors_origins=conf.api.cors_allowed_origins,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 from higgins.control.container import shape
@@ -19,6 +19,7 @@ from higgins.core.status import Action
 from higgins.store import actions, hosts, pods
 from higgins.store.pods import Pod
 from higgins.wire import contract
+from higgins.wire.turns import Turn, Turns
 
 Answer = TypeVar("Answer")
 
@@ -87,6 +88,7 @@ class Live:
         self._means = means
         self._ask = ask
         self._commits = Commits(means)
+        self._turns = Turns.of(means.settings.threads)
 
     def logs(
         self,
@@ -140,32 +142,38 @@ class Live:
         question = contract.TerminalQuestion(height=height, width=width)
         self._put(place, "resize_terminal", question, contract.Nothing)
 
+    @contextmanager
     def get_archive(
         self, caller: Caller, ident: str, path: str
-    ) -> AbstractContextManager[tuple[contract.PathStatAnswer, Iterator[bytes]]]:
+    ) -> Iterator[tuple[contract.PathStatAnswer, Iterator[bytes]]]:
         """What is at ``path`` and a tar of it, as a stream."""
         place = self._reach(caller, ident, Action.GET_ARCHIVE)
-        return self._ask.get_archive(
-            place.address,
-            place.token,
-            pod=place.pod.uuid,
-            container=place.container,
-            path=path,
-            timeout_s=self._means.settings.live_timeout_s,
-        )
+        with (
+            self._turn(place),
+            self._ask.get_archive(
+                place.address,
+                place.token,
+                pod=place.pod.uuid,
+                container=place.container,
+                path=path,
+                timeout_s=self._means.settings.live_timeout_s,
+            ) as found,
+        ):
+            yield found
 
     def put_archive(self, caller: Caller, ident: str, path: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar into the directory ``path``."""
         place = self._reach(caller, ident, Action.PUT_ARCHIVE)
-        self._ask.put_archive(
-            place.address,
-            place.token,
-            pod=place.pod.uuid,
-            container=place.container,
-            path=path,
-            tar=tar,
-            timeout_s=self._means.settings.live_timeout_s,
-        )
+        with self._turn(place):
+            self._ask.put_archive(
+                place.address,
+                place.token,
+                pod=place.pod.uuid,
+                container=place.container,
+                path=path,
+                tar=tar,
+                timeout_s=self._means.settings.live_timeout_s,
+            )
 
     def commit(self, caller: Caller, ident: str, *, repository: str, tag: str | None = None) -> contract.CommitAnswer:
         """Keep its file system as ``repository:tag``: an image of Glance where there is one, and it comes while the caller goes his way.
@@ -233,16 +241,22 @@ class Live:
     def _put(
         self, place: _Place, question: str, body: object, answer: type[Answer], *, timeout_s: float | None = None
     ) -> Answer:
-        return self._ask.ask(
-            place.address,
-            place.token,
-            pod=place.pod.uuid,
-            container=place.container,
-            question=question,
-            body=body,
-            answer=answer,
-            timeout_s=timeout_s or self._means.settings.live_timeout_s,
-        )
+        with self._turn(place):
+            return self._ask.ask(
+                place.address,
+                place.token,
+                pod=place.pod.uuid,
+                container=place.container,
+                question=question,
+                body=body,
+                answer=answer,
+                timeout_s=timeout_s or self._means.settings.live_timeout_s,
+            )
+
+    def _turn(self, place: _Place) -> Turn:
+        """Leave to keep a thread while a host answers: the others must be left for what answers at once."""
+        message = "Too many questions to containers wait for their answers already. Try again when one is answered."
+        return self._turns.take(place.pod.project_id, message)
 
     def _noted(
         self, caller: Caller, place: _Place, action: Wish, question: str, body: object, answer: type[Answer]

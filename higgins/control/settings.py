@@ -36,3 +36,4 @@ class Settings:
     disk_allocation_ratio: float = 1.0
     host_down_after_s: int = 60
     live_timeout_s: float = 60.0
+    threads: int = 16

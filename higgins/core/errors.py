@@ -17,6 +17,7 @@
     - Unavailable 503        something we depend on did not answer
     - Timeout 504
     - OutOfCapacity 503      no host has room
+    - Busy 429               too much of this goes on already
 
 A caller decides from the class alone: ``retryable`` says whether the same call may succeed later,
 ``http_status`` and ``code`` are what the API answers. The message is a sentence for the user that says what to do.
@@ -150,3 +151,10 @@ class OutOfCapacity(NotReady):
 
     http_status = 503
     code = "no-valid-host"
+
+
+class Busy(NotReady):
+    """Too much of this goes on at once already, for everybody or for this project."""
+
+    http_status = 429
+    code = "too-many-requests"

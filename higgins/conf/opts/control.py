@@ -10,7 +10,13 @@ API = [
     cfg.HostAddressOpt("host_ip", default="127.0.0.1", help="Address the API listens on."),
     cfg.PortOpt("port", default=9517, help="Port the API listens on."),
     cfg.IntOpt("workers", default=1, min=1, help="API processes."),
-    cfg.IntOpt("threads", default=4, min=1, help="Requests that one API process handles side by side."),
+    cfg.IntOpt(
+        "threads",
+        default=16,
+        min=1,
+        help="Requests that one API process handles side by side. A quarter of them is kept free of live questions, and half of them of "
+        "those of one project.",
+    ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Most rows that one page of a list holds."),
     cfg.IntOpt("max_body_mib", default=64, min=1, help="Largest request body, in MiB (files copied into a container)."),
     cfg.StrOpt("ssl_cert_file", help="Certificate of the API; without one it speaks plain HTTP."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
+import threading
 
 import pytest
 from falcon import testing
@@ -235,3 +237,70 @@ def test_the_access_log_has_no_query(world, caplog):
     assert answer.headers["x-openstack-request-id"] in line
     assert "canary" not in caplog.text
     assert "u-member p1 POST" in line
+
+
+class Trickle:
+    """A body that has begun and goes on only when it is let."""
+
+    def __init__(self):
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+
+    def read(self, size=-1):
+        self.begun.set()
+        assert self.goes_on.wait(60)
+        return b""
+
+
+def raw_call(app, method, path, stream, headers=None):
+    """The status of a request whose body is this stream, said to be of ten bytes."""
+    environ = testing.create_environ(path=path, method=method, headers={"Content-Length": "10", **(headers or {})})
+    environ["wsgi.input"] = stream
+    statuses = []
+    app(environ, lambda status, headers, exc_info=None: statuses.append(int(status[:3])))
+    return statuses[0]
+
+
+class Untouchable:
+    """A body that nobody may wait for."""
+
+    def read(self, size=-1):
+        raise AssertionError("the body was read")
+
+
+class Strict:
+    """An identity that knows nobody."""
+
+    challenge = None
+
+    def identify(self, environ, request_id):
+        raise errors.Unauthorized("Say who you are.")
+
+
+@pytest.mark.parametrize("path", sorted(routes.PUBLIC_PATHS))
+def test_a_body_is_not_waited_for_where_none_is_read(world, path):
+    assert raw_call(world.app, "GET", path, Untouchable()) == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/containers"), ("GET", "/v1/containers"), ("PATCH", "/v1/containers/x")]
+)
+def test_a_body_of_somebody_unknown_is_not_waited_for(world, method, path):
+    assert raw_call(make_app(world.control, Strict()), method, path, Untouchable()) == 401
+
+
+def test_slow_bodies_of_one_project_leave_threads_to_others(world):
+    app = make_app(world.control, NoAuth(), threads=2)
+    slow = Trickle()
+    one, other = ({"X-Project-Id": name, "Content-Type": "application/json"} for name in ("p1", "p2"))
+    waits = threading.Thread(target=raw_call, args=(app, "POST", "/v1/containers", slow, one))
+    waits.start()
+    try:
+        assert slow.begun.wait(60)
+        assert raw_call(app, "POST", "/v1/containers", Untouchable(), one) == 429
+        short = io.BytesIO(b"0123456789")
+        assert raw_call(app, "POST", "/v1/containers", short, other) == 400, "it was read, and is no JSON object"
+        assert raw_call(app, "GET", "/v1/containers", Untouchable(), one) == 200
+    finally:
+        slow.goes_on.set()
+        waits.join()
+    assert raw_call(app, "POST", "/v1/containers", io.BytesIO(b"0123456789"), one) == 400

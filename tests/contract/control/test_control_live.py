@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
+from collections.abc import Iterator
 
 import pytest
-from control_plane import ControlPlane, caller
+from control_plane import ControlPlane, caller, planes
 
 from higgins.core import errors
 from higgins.core.phase import Phase, Wish
@@ -100,3 +102,21 @@ def test_a_host_that_is_down_or_not_there_is_said(plane: ControlPlane) -> None:
     plane.place()
     with pytest.raises(errors.Conflict, match="no host"):
         live.logs(caller(), lost.uuid)
+
+
+@pytest.fixture
+def two_threads(tmp_path: pathlib.Path) -> Iterator[ControlPlane]:
+    yield from planes(tmp_path, threads=2)
+
+
+def test_questions_that_wait_leave_threads_to_others(two_threads: ControlPlane) -> None:
+    plane = two_threads
+    mine, others = plane.made(), plane.made(caller(project="project-2"))
+    live = plane.control.live
+    plane.agent.answers["logs"] = contract.TextAnswer(text="hello")
+    with live.get_archive(caller(), mine.uuid, "/etc"):
+        for ask in (lambda: live.logs(caller(), mine.uuid), lambda: live.put_archive(caller(), mine.uuid, "/", ())):
+            with pytest.raises(errors.Busy, match="Try again"):
+                ask()
+        assert live.logs(caller(project="project-2"), others.uuid) == "hello"
+    assert live.logs(caller(), mine.uuid) == "hello"

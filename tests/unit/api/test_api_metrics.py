@@ -45,3 +45,12 @@ def test_processes_that_share_a_directory_are_added_up(tmp_path):
         )
     labels = 'method="GET",route="/v1/containers",status="200"'
     assert f"higgins_api_request_duration_seconds_count{{{labels}}} 2.0" in found.stdout
+
+
+def test_methods_that_nobody_knows_are_one():
+    metrics = Metrics()
+    for number in range(5):
+        metrics.request("unrouted", f"MADEUP{number}", 405, 0.001)
+    text = metrics.text().decode()
+    assert 'higgins_api_request_duration_seconds_count{method="OTHER",route="unrouted",status="405"} 5.0' in text
+    assert "MADEUP" not in text
