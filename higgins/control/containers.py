@@ -26,6 +26,8 @@ from higgins.store.pods import Pod
 from higgins.store.session import Transaction
 
 DELETE_STOP_TIMEOUT_S = 10
+_TELLS_HOSTS = frozenset({"host", "host_id", "held_by"})
+"""Sort keys that tell which containers share a host."""
 
 
 class Containers:
@@ -68,7 +70,7 @@ class Containers:
     ) -> Sequence[Pod]:
         """One page. Filters: name, image, project_id, user_id, memory, host, task_state, status, auto_remove; exact matches."""
         scope = self._means.policy.scope(caller, "container:get_all", all_projects=all_projects)
-        if "host" in filters:
+        if "host" in filters or page.sort_key in _TELLS_HOSTS:
             self._means.policy.require(caller, "container:get_one:host")
         with self._means.db.read() as tx:
             return listing.page_of(tx, scope, filters, page)

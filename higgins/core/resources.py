@@ -39,10 +39,10 @@ def words(names: Mapping[str, object] | set[str] | frozenset[str]) -> str:
     return " and ".join(word for name, word in WORDS.items() if name in names)
 
 
-def no_room(hostname: str | None, name: str | None) -> str:
+def no_room(name: str | None) -> str:
     """The sentence for a user whose pod finds no more of a resource class on its host; ``None`` when it is not known of which."""
     what = WORDS.get(name or "", "room")
-    return f"The host {hostname} has not enough {what} left for this size. Ask for less, or delete something there."
+    return f"The container's host has not enough {what} left for this size. Ask for less, or delete other containers and try again."
 
 
 def trait(*parts: str) -> str:

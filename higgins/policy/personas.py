@@ -46,6 +46,5 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     rules.MEMBER: frozenset({"admin", "other_admin", "manager", "member"}),
     rules.READER: frozenset({"admin", "other_admin", "manager", "member", "reader"}),
     rules.READER_OR_SERVICE: frozenset({"admin", "other_admin", "manager", "member", "reader", "service"}),
-    rules.ALL_PROJECTS_READER: frozenset({"admin", "other_admin", "service"}),
 }
 """Which personas each kind of default lets do something to a thing of ``PROJECT``; written by hand, so that it can disagree."""

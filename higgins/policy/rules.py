@@ -2,11 +2,13 @@
 
 Personas are roles of the caller, each within his own project:
 
-* ``reader`` sees what the project has.
+* ``reader`` sees what the project has, but not the environment of its containers, which holds passwords as a rule, nor what their steps
+  failed with.
 * ``member`` also makes, changes and removes it; this is all that Zun lets an owner do.
-* ``manager`` also force-deletes, and reads what failed steps said.
+* ``manager`` also force-deletes.
 * ``admin`` may do everything that is allowed at all, in every project.
-* ``service`` is for other services of the cloud: it reads containers and quotas of every project and changes nothing.
+* ``service`` is for other services of the cloud: it reads quotas and what is used of them, and changes nothing. What containers hold is none of
+  its business: every service's account of a cloud has that role.
 
 A caller whose roles are none of these may do nothing. Roles imply nothing here (a ``member`` need not have ``reader`` as well): each default
 spells out who is meant, so that it holds with or without Keystone's implied roles.
@@ -21,7 +23,6 @@ MANAGER = "rule:project_manager"
 MEMBER = "rule:project_member"
 READER = "rule:project_reader"
 READER_OR_SERVICE = "rule:reader_or_service"
-ALL_PROJECTS_READER = "rule:all_projects_reader"
 NOBODY = "!"
 
 _OWN = "project_id:%(project_id)s"
@@ -41,9 +42,6 @@ _WORDS = [
         f"rule:project_member or (role:reader and {_OWN})",
         "Readers, members and managers of the project, and admin.",
     ),
-    policy.RuleDefault(
-        "all_projects_reader", "rule:context_is_admin or rule:service_api", "Who reads containers of every project."
-    ),
     policy.RuleDefault("reader_or_service", "rule:project_reader or rule:service_api", "Readers, and other services."),
 ]
 
@@ -55,10 +53,11 @@ _CONTAINER_RULES = (
     ("container:create:runtime", ADMIN, "Choose its runtime.", "POST", "/v1/containers"),
     ("container:create:requested_destination", ADMIN, "Choose its host.", "POST", "/v1/containers"),
     ("container:create:privileged", NOBODY, "Give it all powers over its host.", "POST", "/v1/containers"),
-    ("container:get_all", READER_OR_SERVICE, "List the project's containers.", "GET", "/v1/containers"),
-    ("container:get_all_all_projects", ALL_PROJECTS_READER, "List all containers.", "GET", "/v1/containers"),
-    ("container:get_one", READER_OR_SERVICE, "Show a container.", "GET", _CONTAINER),
-    ("container:get_one_all_projects", ALL_PROJECTS_READER, "Reach a container of another project.", "GET", _CONTAINER),
+    ("container:get_all", READER, "List the project's containers.", "GET", "/v1/containers"),
+    ("container:get_all_all_projects", ADMIN, "List all containers.", "GET", "/v1/containers"),
+    ("container:get_one", READER, "Show a container.", "GET", _CONTAINER),
+    ("container:get_one_all_projects", ADMIN, "Reach a container of another project.", "GET", _CONTAINER),
+    ("container:get_one:environment", MEMBER, "See its environment.", "GET", _CONTAINER),
     ("container:get_one:host", ADMIN, "See which host a container is on.", "GET", _CONTAINER),
     ("container:get_one:image_pull_policy", ADMIN, "See when its image is pulled.", "GET", _CONTAINER),
     ("container:get_one:privileged", ADMIN, "See whether it is privileged.", "GET", _CONTAINER),
@@ -92,7 +91,7 @@ _CONTAINER_RULES = (
     ("container:add_security_group", MEMBER, "Add a security group.", "POST", f"{_CONTAINER}/add_security_group"),
     ("container:remove_security_group", MEMBER, "Remove a security group.", "POST", f"{_CONTAINER}/remove_security_group"),
     ("container:actions", READER, "See what was asked of it.", "GET", f"{_CONTAINER}/container_actions"),
-    ("container:action:events", MANAGER, "See what its steps failed with.", "GET", f"{_CONTAINER}/container_actions/{{request_id}}"),
+    ("container:action:events", MEMBER, "See what its steps failed with.", "GET", f"{_CONTAINER}/container_actions/{{request_id}}"),
 )  # fmt: skip
 
 _OTHER_RULES = (

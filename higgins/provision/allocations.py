@@ -53,19 +53,19 @@ class Allocations:
             generation=None if before is None else before.generation,
         )
         if before is None or not before.same_amounts(wanted):
-            self._allocate(wanted, host.hostname)
+            self._allocate(wanted)
         return Made(external_id=pod.uuid)
 
     def take_back(self, task: Task) -> None:
         """See ``Kind``."""
         self._placement.give_back(task.pod.uuid)
 
-    def _allocate(self, wanted: Allocation, hostname: str) -> None:
+    def _allocate(self, wanted: Allocation) -> None:
         try:
             self._placement.allocate(wanted)
         except Full as error:
-            raise errors.OutOfCapacity(resources.no_room(hostname, error.resource_class)) from error
+            raise errors.OutOfCapacity(resources.no_room(error.resource_class)) from error
         except errors.Invalid as error:
             raise errors.NotReady(
-                f"Placement does not know the host {hostname} yet; Higgins keeps trying. It says: {error.message}"
+                f"Placement does not know the container's host yet; Higgins keeps trying. It says: {error.message}"
             ) from error

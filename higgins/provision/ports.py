@@ -156,7 +156,7 @@ class Ports:
         (port, now), layout = self._beside_layout(wish.network, lambda: work(task, wish, before))
         if port.vif_type in BINDING_FAILED:
             raise errors.NotReady(
-                f"Neutron cannot connect port {port.id} on host {_host(task)}: no network agent of that name is alive there. "
+                f"Neutron cannot connect port {port.id} on the container's host: no network agent is alive there. "
                 "Ask the operator to look at the host's network."
             )
         told = msgspec.to_builtins(_plug(port, layout, given=now.given)) | msgspec.to_builtins(now)

@@ -260,9 +260,8 @@ def _mounted(spec: model.PodSpec) -> dict[str, model.Mount]:
 def _connector(task: Task) -> Mapping[str, Any]:
     host = task.host
     if host is None or host.facts is None or not host.facts.connector:
-        where = "The container's host" if host is None else f"The host {host.hostname}"
         raise errors.Invalid(
-            f"{where} cannot attach volumes of Cinder. Choose another host, or have the operator install os-brick there."
+            "The container's host cannot attach volumes of Cinder. Create it anew on another host, or have the operator install os-brick there."
         )
     found: Mapping[str, Any] = msgspec.json.decode(host.facts.connector)
     return found

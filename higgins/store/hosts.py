@@ -188,7 +188,7 @@ def facts_columns(facts: model.HostFacts) -> dict[str, Any]:
 def live(host: Host, sealer: Sealer) -> tuple[str, str]:
     """Where live questions reach a host's agent, and the token to ask with; ``Unavailable`` before its first hello."""
     if host.live_address is None or host.live_token is None:
-        raise errors.Unavailable(f"The agent of host {host.hostname} has not come up yet. Try again in a moment.")
+        raise errors.Unavailable("The agent of the container's host has not come up yet. Try again in a moment.")
     return host.live_address, sealer.open(host.live_token, _token_context(host.uuid)).decode()
 
 

@@ -299,7 +299,7 @@ def _touch_host(tx: Transaction, pod: Pod, values: Mapping[str, Any], ratios: cl
         update = update.where(*claims.fits(ratios, more))
     if not tx.change(update, {"of_host": pod.host_id}):
         raise errors.OutOfCapacity(
-            f"The host {pod.hostname} has no room for this size. Ask for less, or delete something there."
+            "The container's host has no room for this size. Ask for less, or delete other containers and try again."
         )
 
 

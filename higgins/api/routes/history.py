@@ -19,8 +19,7 @@ def index(call: Call) -> dict[str, Any]:
 def show(call: Call) -> dict[str, Any]:
     """GET .../container_actions/{request_id}."""
     row, steps = call.control.actions.get(call.caller, call.ident, call.path["request_id"])
-    traces = call.control.actions.may_see_traces(call.caller)
-    return {**view.action(row), "events": [view.action_event(step, with_trace=traces) for step in steps]}
+    return {**view.action(row), "events": [view.action_event(step) for step in steps]}
 
 
 def events(call: Call) -> dict[str, Any]:

@@ -16,9 +16,8 @@ class Shown:
     """Shows containers to one caller."""
 
     def __init__(self, call: Call) -> None:
-        allows = call.control.policy.allows
-        gated = {name for name, rule in CONTAINER.gated() if not allows(call.caller, rule)}
-        self._hidden = tuple(gated | CONTAINER.newer_than(call.version))
+        self._call = call
+        self._hidden_of: dict[str, frozenset[str]] = {}
         self._now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         self._environment = call.control.containers.environment
         self._base_url = call.base_url
@@ -26,9 +25,19 @@ class Shown:
     def item(self, pod: Pod) -> dict[str, Any]:
         """A container in a list: without links."""
         found = view.container(pod, self._environment(pod), self._now)
-        for name in self._hidden:
+        for name in self._hidden(pod.project_id):
             del found[name]
         return found
+
+    def _hidden(self, project_id: str) -> frozenset[str]:
+        """What is not shown of that project's containers; who may read a project's containers need not be one of it."""
+        known = self._hidden_of.get(project_id)
+        if known is None:
+            call = self._call
+            allows = call.control.policy.allows
+            gated = {name for name, rule in CONTAINER.gated() if not allows(call.caller, rule, project_id)}
+            known = self._hidden_of[project_id] = CONTAINER.newer_than(call.version) | gated
+        return known
 
     def one(self, pod: Pod) -> dict[str, Any]:
         """A container on its own."""

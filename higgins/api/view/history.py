@@ -23,14 +23,14 @@ def action(row: Action) -> dict[str, Any]:
     }
 
 
-def action_event(step: Event, *, with_trace: bool) -> dict[str, Any]:
-    """One step of an action, under Zun's names; what it failed with only for those who may see it."""
+def action_event(step: Event) -> dict[str, Any]:
+    """One step of an action, under Zun's names."""
     return {
         "event": step.verb,
         "start_time": times.iso(step.started_at),
         "finish_time": times.iso(step.finished_at),
         "result": step.result or None,
-        "traceback": step.detail if with_trace and step.result == "Error" else None,
+        "traceback": (step.detail or None) if step.result == "Error" else None,
     }
 
 

@@ -98,4 +98,4 @@ def _allocate(placement: Placement, pod: Pod, host: hosts.Host, larger: dict[str
     try:
         placement.allocate(wanted)
     except Full as error:
-        raise errors.OutOfCapacity(resources.no_room(host.hostname, error.resource_class)) from error
+        raise errors.OutOfCapacity(resources.no_room(error.resource_class)) from error

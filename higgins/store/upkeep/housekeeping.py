@@ -47,10 +47,9 @@ def explain_silence(tx: Transaction, *, heard_after: datetime.datetime) -> int:
     silent = sa.or_(
         hosts.c.forced_down.is_(sa.true()), hosts.c.last_seen_at.is_(None), hosts.c.last_seen_at <= heard_after
     )
-    quiet = {row[0]: row[1] for row in tx.rows(sa.select(hosts.c.id, hosts.c.hostname).where(silent))}
-    changed = 0
-    for host_id, hostname in quiet.items():
-        why = f"The host {hostname} does not answer. This goes on as soon as it is back."
+    quiet = [row[0] for row in tx.rows(sa.select(hosts.c.id).where(silent))]
+    changed, why = 0, "The container's host does not answer. This goes on as soon as it is back."
+    for host_id in quiet:
         unsaid = sa.or_(pods.c.schedule_reason.is_(None), pods.c.schedule_reason != why)
         waits = (pods.c.host_id == host_id, pods.c.observed_generation < pods.c.generation)
         changed += tx.change(pods.update().where(*waits, unsaid).values(schedule_reason=why))

@@ -110,11 +110,11 @@ class Answer:
 class World:
     """The control plane, a host, and ways to call the one and to speak for the other. The folder holds a migrated database."""
 
-    def __init__(self, folder: pathlib.Path, **settings):
+    def __init__(self, folder: pathlib.Path, policy_file=None, **settings):
         self.db = session.Database(f"sqlite:///{folder}/higgins.db", durable=False)
         self.sealer = Sealer(secrets.token_bytes(32))
         self.agent = AgentDouble()
-        self.policy = Policy()
+        self.policy = Policy(policy_file)
         with self.db.write() as tx:
             uuid = installation.ensure(tx, self.sealer)
         means = Means(

@@ -72,13 +72,13 @@ def test_an_unknown_action_is_not_found(world):
     assert (refused.status, refused.error["code"]) == (404, "container.resource-not-found")
 
 
-def test_steps_are_events_of_their_action_with_the_trace_for_operators_only(world):
+def test_readers_do_not_see_what_steps_failed_with(world):
     made = world.create(phase=None)
     request_id = world.call("GET", at(made, "container_actions")).json["containerActions"][0]["request_id"]
     step = world.step(made["uuid"], request_id, result="Error")
     world.report(made["uuid"], Phase.FAILED, events=[step])
     path = at(made, f"container_actions/{request_id}")
-    event = world.call("GET", path).json["events"][0]
+    event = world.call("GET", path, persona="reader").json["events"][0]
     assert event == {
         "event": "start",
         "start_time": "2026-01-01T00:00:00.000000",
@@ -86,7 +86,10 @@ def test_steps_are_events_of_their_action_with_the_trace_for_operators_only(worl
         "result": "Error",
         "traceback": None,
     }
-    assert world.call("GET", path, persona="admin").json["events"][0]["traceback"] == "words"
+    for persona in ("member", "admin"):
+        assert world.call("GET", path, persona=persona).json["events"][0]["traceback"] == "words"
+    told = {who: world.call("GET", at(made, "events"), persona=who).json["events"][0] for who in ("reader", "member")}
+    assert (told["reader"]["result"], told["reader"]["detail"], told["member"]["detail"]) == ("Error", "", "words")
 
 
 def test_events_tell_each_step_and_why_from_our_own_version_on(world):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 
 import pytest
+from api_world import World
 from falcon import testing
 
 from higgins.api.app import make_app
@@ -22,7 +25,6 @@ MARKS = {401: "?", 403: "-", 404: "0"}
 
 PUBLIC = "++++++++"
 READ = "?++++-0-"
-READ_AND_SERVICES = "?+++++0-"
 WRITE = "?-+++-0-"
 OPERATE = "?---+---"
 OWN_LIST = "?++++-+-"
@@ -36,8 +38,8 @@ TABLE = {
     ("HEAD", "/healthcheck"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,
     ("POST", "/v1/containers"): "?-+++-+-",
-    ("GET", "/v1/containers"): "?++++++-",
-    ("GET", C): READ_AND_SERVICES,
+    ("GET", "/v1/containers"): OWN_LIST,
+    ("GET", C): READ,
     ("PATCH", C): WRITE,
     ("DELETE", C): WRITE,
     ("POST", f"{C}/start"): WRITE,
@@ -222,3 +224,43 @@ def test_an_administrator_reaches_names_of_other_projects_only_when_he_says_so(w
     assert world.call("GET", f"/v1/containers/{made['uuid']}", persona="admin").status == 200
     assert world.call("GET", "/v1/containers/web?all_projects=true", persona="admin").status == 200
     assert world.call("GET", "/v1/containers/web?all_projects=true", persona="stranger").status == 403
+
+
+SEEN = {"reader": set(), "member": {"environment"}, "manager": {"environment"},
+        "admin": {"environment", "host", "runtime", "image_pull_policy", "privileged"}}  # fmt: skip
+"""What of a container of p1 only some of those who may read it see."""
+
+
+@pytest.mark.parametrize("persona", SEEN)
+def test_secrets_and_hosts_are_shown_to_whom_they_are_meant_for(world, persona):
+    uuid = world.create(environment={"PASSWORD": "canary"})["uuid"]
+    shown = world.call("GET", f"{C}".format(ident=uuid), persona=persona).json
+    everywhere = "?all_projects=true" if persona == "admin" else ""
+    listed = world.call("GET", f"/v1/containers{everywhere}", persona=persona).json["containers"][0]
+    for found in (shown, listed):
+        assert found["uuid"] == uuid
+        assert {name for name in SEEN["admin"] if name in found} == SEEN[persona]
+
+
+def test_whoever_may_read_all_projects_gets_no_environments_with_that(tmp_path, migrated):
+    """The rules of a field are asked for the project that the container is of, not for the caller's own."""
+    rules = tmp_path / "policy.yaml"
+    rules.write_text(
+        "'container:get_one': 'role:service'\n'container:get_one_all_projects': 'role:service'\n"
+        "'container:get_all': 'role:service'\n'container:get_all_all_projects': 'role:service'\n"
+    )
+    shutil.copyfile(migrated, tmp_path / "higgins.db")
+    who = {"X-User-Id": "u", "X-Project-Id": "services", "X-Roles": "service,member"}
+    with contextlib.closing(World(tmp_path, str(rules))) as world:
+        made = world.call("POST", "/v1/containers", {"image": "nginx", "environment": {"PASSWORD": "canary"}})
+        for path in (made.headers["location"].partition("/v1/")[2], "containers?all_projects=true"):
+            found = world.call("GET", f"/v1/{path}", headers=who)
+            assert found.status == 200
+            assert "nginx" in found.text
+            assert "canary" not in found.text
+
+
+@pytest.mark.parametrize("key", ["host", "host_id"])
+def test_lists_are_not_sorted_by_what_is_not_shown(world, key):
+    assert world.call("GET", f"/v1/containers?sort_key={key}").status == 403
+    assert world.call("GET", f"/v1/containers?sort_key={key}", persona="admin").status == 200

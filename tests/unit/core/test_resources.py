@@ -44,5 +44,5 @@ def test_architectures_have_their_standard_trait_where_there_is_one() -> None:
 
 def test_words_are_a_users() -> None:
     assert resources.words({"VCPU", "DISK_GB"}) == "processors and disk space"
-    assert "not enough memory left" in resources.no_room("host1", "MEMORY_MB")
-    assert "not enough room left" in resources.no_room("host1", None)
+    assert "not enough memory left" in resources.no_room("MEMORY_MB")
+    assert "not enough room left" in resources.no_room(None)

@@ -21,7 +21,6 @@ WORDS = {
     "project_member",
     "project_reader",
     "reader_or_service",
-    "all_projects_reader",
 }
 RULES = [rule for rule in rules.list_rules() if rule.name not in WORDS]
 
@@ -73,7 +72,8 @@ def test_scopes() -> None:
     assert policy.scope(admin, "container:stop", ident=uuid) == Scope(None)
     assert policy.scope(admin, "container:stop", ident="web") == Scope(PROJECT)
     assert policy.scope(admin, "container:get_all", all_projects=True) == Scope(None)
-    assert policy.scope(service, "container:get_all", all_projects=True) == Scope(None)
+    with pytest.raises(Forbidden):
+        policy.scope(service, "container:get_all", all_projects=True)
     assert policy.scope(persona("other_member").caller(), "container:get_one", ident=uuid) == Scope(OTHER_PROJECT)
     with pytest.raises(Forbidden, match="container:get_all_all_projects"):
         policy.scope(member, "container:get_all", all_projects=True)
