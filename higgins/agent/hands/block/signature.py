@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 
 from higgins.core import errors
 
-MOUNTABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs"})
-"""File systems that tenants may have the host's kernel read."""
+MOUNTABLE = frozenset({"ext2", "ext3", "ext4", "xfs"})
+"""File systems that tenants may have the host's kernel read. Not btrfs, which puts devices together by the ids in their superblocks: who copies
+one of another volume on the same host into his own joins it.
+"""
 
 _NOTHING_FOUND, _SEVERAL_FOUND = 2, 8
 _PROBE_S = 60.0

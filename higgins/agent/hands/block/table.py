@@ -15,6 +15,9 @@ _FORMAT_S = 600.0
 _OPTIONS = "nodev,nosuid"
 """A tenant's file system brings no device nodes and no rights."""
 
+_ON_ERRORS = {"ext2": "errors=remount-ro", "ext3": "errors=remount-ro", "ext4": "errors=remount-ro"}
+"""These let the superblock, which is the tenant's, choose what a broken file system does to the machine: stop it, for one."""
+
 _BUSY = 32
 """With which umount ends when something holds the file system."""
 
@@ -64,7 +67,7 @@ def make(device: str, filesystem: str, *, over: bool) -> None:
 def mount(device: str, filesystem: str, path: Path, *, read_only: bool) -> None:
     """Mount a file system, or say why that cannot be: ``Invalid`` when the kernel refuses what is on the device."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    options = f"{_OPTIONS},ro" if read_only else _OPTIONS
+    options = ",".join(filter(None, (_OPTIONS, _ON_ERRORS.get(filesystem), "ro" if read_only else None)))
     try:
         _run("mount", "-t", filesystem, "-o", options, device, str(path))
     except _Failed as error:
