@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from higgins.agent import live
 from higgins.agent.chores.eviction import Eviction
 from higgins.agent.chores.health import HealthClock
 from higgins.agent.chores.images import Images
@@ -27,6 +26,8 @@ from higgins.agent.hands.glance import MOST_IMAGE_BYTES, Fetcher
 from higgins.agent.hands.image import Pulls
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.journal import Journal
+from higgins.agent.live.answers import Answers
+from higgins.agent.live.server import LiveServer, TlsFiles
 from higgins.agent.loop import Loop, Timings
 from higgins.agent.observe import Observer, boot_id
 from higgins.agent.plan import Have
@@ -82,7 +83,7 @@ class Agent:
         live_token: str,
         timings: Timings = Timings(),  # noqa: B008  frozen
         workers: int = 8,
-        tls: live.TlsFiles | None = None,
+        tls: TlsFiles | None = None,
         journal: Journal | None = None,
         boot: str | None = None,
         network_host: str = "",
@@ -121,10 +122,10 @@ class Agent:
         self._make_live(files, tls)
         self._make_signals()
 
-    def _make_live(self, files: Files, tls: live.TlsFiles | None) -> None:
+    def _make_live(self, files: Files, tls: TlsFiles | None) -> None:
         look, holding = self._queue.add, self._fetcher.holding
-        answers = live.Answers(self._engine, self._observer, self._orphans, files, look, holding=holding)
-        self._live = live.LiveServer(answers, self._live_address, self._live_token, tls)
+        answers = Answers(self._engine, self._observer, self._orphans, files, look, holding=holding)
+        self._live = LiveServer(answers, self._live_address, self._live_token, tls)
 
     def _make_chores(self, files: Files, pulls: Pulls) -> None:
         self._images = Images(self._engine, pulls, self._reporter, self._queue, self._timings)

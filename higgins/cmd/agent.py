@@ -16,7 +16,7 @@ from higgins.agent.hands.network.names import mark_of
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.hands.network.switch import Switch
 from higgins.agent.journal import Journal
-from higgins.agent.live import TlsFiles
+from higgins.agent.live.server import TlsFiles
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
 from higgins.cmd import logs

@@ -131,6 +131,7 @@ class EngineInfo:
     disk_quota: bool = False
     rootless: bool = False
     keeps_health_clock: bool = True
+    keeps_log_files: bool = False
     data_path: str = "/"
     cannot_limit: tuple[str, ...] = ()
 

@@ -26,6 +26,9 @@ from higgins.wire import contract
 LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 65536
 CONNECT_S = 10.0
+MOST_ANSWER_BYTES = 128 << 20
+"""More than any question's answer has: the other side may be a host that somebody has taken over."""
+
 _CLOSED_MEANWHILE = (
     http.client.BadStatusLine,
     http.client.CannotSendRequest,
@@ -115,7 +118,10 @@ class _Transport:
             connection.sock.settimeout(timeout_s)
             connection.request(method, path, body=body, headers=self.headers())
             response = connection.getresponse()
-            return response, response.read()
+            data = response.read(MOST_ANSWER_BYTES + 1)
+            if len(data) > MOST_ANSWER_BYTES:
+                raise http.client.HTTPException("its answer has no end")
+            return response, data
         except BaseException:
             self._drop(connection)
             raise
@@ -143,7 +149,7 @@ class _Transport:
                 connection.sock.settimeout(timeout_s)
                 connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
                 response = connection.getresponse()
-                fault = response.read() if response.status >= 300 else b""
+                fault = response.read(CHUNK_BYTES) if response.status >= 300 else b""
             if response.status >= 300:
                 raise self.refusal(response.status, fault)
             yield response

@@ -116,7 +116,7 @@ class Dialect(Verbs):
         path = f"/containers/{quoted(translate.name_of(uuid))}/logs"
         stream = stack.enter_context(self.opened("GET", path, what, query=query))
         chunks = streams.translated(streams.unframed(stream) if framed else stream.chunks(), what)
-        return _LogChunks(stack, chunks if here is None else streams.last_lines(chunks, here))
+        return _LogChunks(stack, chunks if here is None else streams.last_lines(chunks, here, MOST_OUTPUT_BYTES))
 
     def stats(self, uuid: str) -> api.Stats:
         """One sample: an inspect and files of this host, or the engine's own sample where these are not to be seen."""

@@ -15,6 +15,7 @@ from higgins.core import errors
 from higgins.engine.dialect import faults
 
 HEADER_BYTES = 8
+LONGEST_LINE_BYTES = 1 << 20
 Lines = Iterator[bytes]
 
 
@@ -47,18 +48,28 @@ def translated(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
 
 
 def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in lines, with their ends."""
+    """The same bytes in lines, with their ends; one longer than ``LONGEST_LINE_BYTES`` in pieces."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line + b"\n" for line in whole)
+        if len(rest) > LONGEST_LINE_BYTES:
+            yield rest
+            rest = b""
     if rest:
         yield rest
 
 
-def last_lines(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """The last lines of what is read to its end first."""
-    yield from collections.deque(lines(chunks), maxlen=count)
+def last_lines(chunks: Iterator[bytes], count: int, most_bytes: int) -> Iterator[bytes]:
+    """The last lines of what is read to its end first, and a byte more than ``most_bytes`` of them at least, if there are so many."""
+    kept: collections.deque[bytes] = collections.deque()
+    size = 0
+    for line in lines(chunks):
+        kept.append(line)
+        size += len(line)
+        while len(kept) > count or size - len(kept[0]) > most_bytes:
+            size -= len(kept.popleft())
+    yield from kept
 
 
 class Watch:

@@ -35,6 +35,11 @@ STATES = {
 }
 
 
+LOG_FILES = 2
+LOG_FILE_MIB = 32
+"""How much of what a container wrote is kept at least, in two files; the older goes when the newer is full."""
+
+
 def name_of(uuid: str) -> str:
     """The engine's name for a container of ours."""
     return PREFIX + uuid

@@ -83,6 +83,8 @@ class DockerEngine(Dialect):
 
     def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
         body = super()._creation_body(creation, image)
+        if self.known_info().keeps_log_files:
+            body = docker_translate.with_log_limit(body)
         return self.networks.body(body, creation.ports) if creation.network == "ports" else body
 
     def _facts(self, answer: dict[str, Any]) -> model.ContainerFacts:

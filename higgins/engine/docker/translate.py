@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from higgins.engine import api
-from higgins.engine.dialect import quota
+from higgins.engine.dialect import quota, translate
 
 QUOTA_DRIVERS = ("btrfs", "zfs", "windowsfilter")
 
@@ -26,4 +26,11 @@ def info(answer: dict[str, Any]) -> api.EngineInfo:
         rootless=any("rootless" in option for option in answer.get("SecurityOptions") or ()),
         keeps_health_clock=True,
         data_path=data_path,
+        keeps_log_files=answer.get("LoggingDriver") == "json-file",
     )
+
+
+def with_log_limit(body: dict[str, Any]) -> dict[str, Any]:
+    """A create's body by which logs do not fill the disk, for the log driver that keeps all of them unless told otherwise."""
+    config = {"max-size": f"{translate.LOG_FILE_MIB}m", "max-file": str(translate.LOG_FILES)}
+    return body | {"HostConfig": body["HostConfig"] | {"LogConfig": {"Type": "json-file", "Config": config}}}

@@ -61,6 +61,8 @@ def creation_body(body: dict[str, Any], *, keeps_clock: bool, cannot_limit: tupl
         body = body | {"Healthcheck": check | {"Interval": 0}}
     left_out = {"Runtime", *(word for field in cannot_limit for word in LIMITS[field][1])}
     host = {name: value for name, value in body["HostConfig"].items() if name not in left_out}
+    # Of the log driver that is configured: files begin anew when they are full, the journal has limits of its own.
+    host["LogConfig"] = {"Config": {"max-size": f"{translate.LOG_FILES * translate.LOG_FILE_MIB}m"}}
     return body | {"HostConfig": host}
 
 

@@ -1,5 +1,6 @@
 """Live questions over the real live server and its client, answered by the fake engine."""
 
+import contextlib
 import io
 import socket
 import stat
@@ -8,6 +9,8 @@ import tarfile
 import pytest
 from controller_double import assignment, container, until
 
+from higgins.agent.live import answers
+from higgins.agent.live.server import THREADS
 from higgins.core import errors
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.wire import contract
@@ -149,3 +152,42 @@ def test_a_stopped_agent_leaves_no_socket(live, house):
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
     house.stop()
     until(lambda: not (house.root / "live").exists(), "the socket to be gone")
+
+
+def test_of_a_long_log_the_newest_lines_come_and_that_is_said(live, monkeypatch, house):
+    house.controller.wish(assignment("c2", container("c2", environment={"FAKE_LOG": "\n".join("abcdefgh")})))
+    house.controller.wait_for("c2", Phase.RUNNING)
+    monkeypatch.setattr(answers, "MOST_LOG_BYTES", 5)
+    said, *lines = live.ask("c2", "c2", "logs", contract.LogsQuestion(), contract.TextAnswer).text.splitlines()
+    assert "newest" in said
+    assert lines == ["g", "h"]
+    assert live.ask("c2", "c2", "logs", contract.LogsQuestion(tail=1), contract.TextAnswer).text == "h\n"
+
+
+def test_questions_about_one_pod_leave_room_for_others(live, house):
+    house.controller.wish(assignment("c2", container("c2", environment={"FAKE_LOG": "other"})))
+    house.controller.wait_for("c2", Phase.RUNNING)
+    live.put_archive("c1", "c1", "/tmp", [tar_of(a=bytes(20_000_000))])
+    with contextlib.ExitStack() as held:
+        for _ in range(THREADS // 2):
+            held.enter_context(live.get_archive("c1", "c1", "/tmp/a"))
+        with pytest.raises(errors.Busy, match="Try again"):
+            live.ask("c1", "c1", "logs", contract.LogsQuestion(), contract.TextAnswer)
+        assert live.ask("c2", "c2", "logs", contract.LogsQuestion(), contract.TextAnswer).text == "other\n"
+    until(lambda: answered(live), "the readers have gone")
+
+
+def answered(live):
+    """Whether a question about the busy pod is answered: the server sees a moment later that its readers have gone."""
+    try:
+        return bool(live.ask("c1", "c1", "logs", contract.LogsQuestion(), contract.TextAnswer).text)
+    except errors.Busy:
+        return False
+
+
+def test_headers_without_end_are_refused(live, house):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(30)
+        sock.connect(house.live.removeprefix("unix:"))
+        sock.sendall(b"GET /live/v1/audit HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n")
+        assert sock.recv(100).split()[1] == b"413"

@@ -13,6 +13,8 @@ from higgins.core.phase import EngineState, Health
 from higgins.engine import api
 from higgins.engine.dialect import cgroups, faults, pulls, streams, translate
 from higgins.engine.dialect.http import Answer
+from higgins.engine.docker import translate as docker_translate
+from higgins.engine.podman import translate as podman_translate
 
 
 def creation(network: str = "bridge", **words) -> api.Creation:
@@ -293,3 +295,21 @@ def test_a_group_that_a_container_shares_with_the_engine_is_not_taken_for_its_ow
     monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     monkeypatch.setattr(cgroups, "PROC", tmp_path)
     assert not cgroups.Groups(7, "abc").seen()
+
+
+def test_logs_have_a_size_in_both_engines():
+    body = translate.creation_body(creation(), "image", "")
+    of_podman = podman_translate.creation_body(body, keeps_clock=True)["HostConfig"]["LogConfig"]
+    assert of_podman == {"Config": {"max-size": "64m"}}, "of whichever driver is configured"
+    of_docker = docker_translate.with_log_limit(body)["HostConfig"]["LogConfig"]
+    assert of_docker == {"Type": "json-file", "Config": {"max-size": "32m", "max-file": "2"}}
+    assert docker_translate.info({"LoggingDriver": "json-file"}).keeps_log_files
+    assert not docker_translate.info({"LoggingDriver": "journald"}).keeps_log_files
+
+
+def test_the_last_lines_are_held_up_to_a_size():
+    chunks = [b"one\ntw", b"o\nthree\n", b"four"]
+    assert list(streams.last_lines(iter(chunks), 2, 100)) == [b"three\n", b"four"]
+    assert list(streams.last_lines(iter(chunks), 9, 5)) == [b"three\n", b"four"]
+    endless = [b"x" * streams.LONGEST_LINE_BYTES] * 5
+    assert sum(map(len, streams.last_lines(iter(endless), 9, 1))) <= 2 * streams.LONGEST_LINE_BYTES

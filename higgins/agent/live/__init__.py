@@ -1,0 +1,1 @@
+"""Live questions of the control plane: who may ask, and what the host answers."""
