@@ -66,10 +66,10 @@ def _means(conf: cfg.ConfigOpts, database: Database) -> Means:
 
 def _identity(conf: cfg.ConfigOpts) -> Identity:
     if conf.identity.backend == "noauth":
-        return NoAuth()
+        return NoAuth(guarded=True, origins=conf.api.cors_allowed_origins)
     if conf.identity.backend == "keystone":
         return clouds.open_identity(conf)
-    return Basic(Path(load.users_file(conf)))
+    return Basic(Path(load.users_file(conf)), threads=conf.api.threads)
 
 
 def _gather(database: Database, down_after_s: int) -> Callable[[], Iterable[Sample]]:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -228,6 +229,7 @@ class Server:
     async def _hello(self, request: web.Request) -> web.Response:
         hello = msgspec.json.decode(await request.read(), type=contract.Hello)
         host_id = request[_HOST_KEY]
+        _check_live_address(hello.live_address, one_machine=self._address.startswith("unix:"))
         taken = await self._ask(self._desk.hello, host_id, hello.facts, hello.live_address, hello.live_token)
         self._noted[host_id] = time.monotonic()
         self._hints.nudge(hints.SCHEDULE)
@@ -338,6 +340,28 @@ def _assignments_of(found: Found) -> contract.Assignments:
     return contract.Assignments(
         revision=found.revision, full=found.full, pods=found.pods, images=found.images, held=found.held
     )
+
+
+def _check_live_address(address: str, *, one_machine: bool) -> None:
+    """``Invalid`` for an address that the API must not dial on a host's word: a socket of its own machine, unless that is the host's too.
+
+    Which https address is not asked: it must show a certificate of the agents' authority before it is told anything.
+    """
+    if address.startswith("unix:"):
+        if one_machine:
+            return
+        raise errors.Invalid(
+            "An agent on another machine cannot be asked over a unix socket. Set [agent] live_listen to https://HOST:PORT."
+        )
+    try:
+        parts = urlsplit(address)
+        right = parts.scheme == "https" and parts.hostname and parts.port and parts.netloc == address[len("https://") :]
+    except ValueError:
+        right = False
+    if not right or "@" in address:
+        raise errors.Invalid(
+            "The agent's live address must be https://HOST:PORT. Correct [agent] live_listen or live_address."
+        )
 
 
 def _answer(body: object, status: int = 200) -> web.Response:

@@ -27,13 +27,16 @@ _CHECKS_AT_ONCE = 2
 class Basic:
     """Identity by user name and password.
 
+    Half of the server's ``threads`` check passwords or wait for that: who is known already is let through by the others.
     Confirmed credentials are kept in memory for a minute as a hash keyed anew by each process; a change of the users file
     forgets them all and is seen within a second.
     """
 
     challenge: str | None = 'Basic realm="higgins", charset="UTF-8"'
 
-    def __init__(self, users_file: pathlib.Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, users_file: pathlib.Path, *, threads: int = 16, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path = users_file
         self._clock = clock
         self._key = secrets.token_bytes(32)
@@ -43,6 +46,7 @@ class Basic:
         self._confirmed: dict[bytes, tuple[users.User, float]] = {}
         self._lock = threading.Lock()
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
+        self._line = threading.BoundedSemaphore(max(_CHECKS_AT_ONCE, threads // 2))
         self._nobody = users.hash_password(secrets.token_hex(16))
 
     def identify(self, environ: Mapping[str, Any], request_id: str) -> Caller:
@@ -69,8 +73,13 @@ class Basic:
     def _check(self, credentials: bytes) -> users.User:
         name, _, password = credentials.decode("utf-8", "replace").partition(":")
         user = self._users.get(name)
-        with self._checks:
-            right = users.check_password(password, user.password_hash if user is not None else self._nobody)
+        if not self._line.acquire(blocking=False):
+            raise errors.Unavailable("Too many passwords are being checked just now. Try again in a moment.")
+        try:
+            with self._checks:
+                right = users.check_password(password, user.password_hash if user is not None else self._nobody)
+        finally:
+            self._line.release()
         if user is None or not right:
             raise errors.Unauthorized("The user name or the password is wrong.")
         with self._lock:

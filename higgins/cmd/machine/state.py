@@ -55,6 +55,7 @@ def locked(state: Path) -> Iterator[bool]:
     """Whether this process is now the one that runs this state directory; false when another one is."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(state)
         lock = (state / "higgins.pid").open("a+")
     except OSError as error:
         raise StateError(
@@ -71,6 +72,17 @@ def locked(state: Path) -> Iterator[bool]:
         lock.flush()
         yield True
         lock.truncate(0)
+
+
+def _check_private(state: Path) -> None:
+    """Whoever else can write there puts files in our way; whoever can read there has the keys."""
+    found = state.stat()
+    if found.st_uid != os.geteuid():
+        raise StateError(f"The directory {state} belongs to another user. Choose one of your own with --state.")
+    if found.st_mode & 0o077:
+        raise StateError(
+            f"The directory {state} is open to other users, and passwords and keys go into it. Run: chmod 700 {state}"
+        )
 
 
 def lay_out(settings: Settings) -> None:
@@ -183,7 +195,8 @@ def _cloud(settings: Settings, user: str, passwords: dict[str, str]) -> dict[str
 
 def _write_private(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary.unlink(missing_ok=True)  # of a start that was broken off
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text.rstrip("\n") + "\n")
     temporary.replace(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import pathlib
 import socket
 import ssl
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from store_rows import Rows
 
+from higgins.agent.live.server import LiveServer, TlsFiles
 from higgins.core import errors
 from higgins.store.agents.desk import Desk
 from higgins.store.seal import Sealer
@@ -94,3 +97,61 @@ def test_a_kept_connection_that_the_other_side_closed_meanwhile_is_opened_anew(t
             client.ask("pod", "container", "signal", contract.Nothing(), contract.Nothing)
             assert event.wait(10)
         server.join(10)
+
+
+class Audited:
+    """Answers nothing but the audit."""
+
+    def audit(self) -> contract.AuditAnswer:
+        return contract.AuditAnswer(containers=(), volumes=("v",))
+
+
+def test_a_silent_caller_keeps_nobody_from_asking_a_host(tmp_path: pathlib.Path) -> None:
+    cert, key = certificate(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    server = LiveServer(Audited(), address, "token", TlsFiles(certificate=str(cert), key=str(key)))  # type: ignore[arg-type]
+    server.start()
+    client = LiveClient(address, "token", ca_file=str(cert), timeout_s=30)
+    try:
+        with contextlib.ExitStack() as silent:
+            for _ in range(4):
+                silent.enter_context(socket.create_connection(("127.0.0.1", urlsplit(address).port), timeout=30))
+            assert client.audit().volumes == ("v",)
+        assert client.audit().volumes == ("v",), "the connection is kept"
+    finally:
+        client.close()
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "unix:/run/docker.sock",
+        "http://127.0.0.1:80",
+        "https://127.0.0.1",
+        "https://me@host:1",
+        "https://h:1/path",
+        "https://h:x",
+    ],
+)
+def test_a_host_does_not_choose_what_else_the_api_dials(
+    db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path, address: str
+) -> None:
+    rows.host()
+    cert, key = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        wire = f"https://127.0.0.1:{free.getsockname()[1]}"
+    server = Server(Desk(db, sealer), hints.LocalHints(), wire, tls=tls)
+    server.start()
+    client = WireClient(wire, "token of host1", ca_file=str(cert))
+    try:
+        with pytest.raises(errors.Invalid, match="live_listen"):
+            client.hello(contract.Hello(facts=rows.facts(), live_address=address, live_token="t"))
+        good = contract.Hello(facts=rows.facts(), live_address="https://[::1]:9518", live_token="t")
+        assert client.hello(good).host_uuid
+    finally:
+        client.close()
+        server.stop()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import stat
+import threading
 
 import pytest
 
@@ -188,3 +190,57 @@ def test_noauth_believes_the_headers_and_is_an_administrator_without():
     caller = NoAuth().identify(environ, "req-1")
     assert (caller.user_id, caller.project_id, caller.roles) == ("u", "p", {"member", "reader"})
     assert NoAuth(roles=("member",)).identify({}, "req-1").roles == {"member"}
+
+
+def test_a_flood_of_passwords_leaves_threads_to_those_who_are_known(path, passwords, monkeypatch):
+    basic = Basic(path, threads=4)
+    assert basic.identify(header("demo", passwords["demo"]), "r").user_name == "demo"
+    slow, begun = threading.Event(), threading.Semaphore(0)
+
+    def waiting(password, password_hash):
+        begun.release()
+        assert slow.wait(60)
+        return False
+
+    monkeypatch.setattr(users, "check_password", waiting)
+    with contextlib.ExitStack() as ended:
+        flood = [threading.Thread(target=refused, args=(basic, str(number))) for number in range(2)]
+        for thread in flood:
+            thread.start()
+            ended.callback(thread.join)
+        ended.callback(slow.set)
+        for _ in flood:
+            assert begun.acquire(timeout=60)
+        with pytest.raises(errors.Unavailable, match="Try again"):
+            basic.identify(header("demo", "one more"), "r")
+        assert basic.identify(header("demo", passwords["demo"]), "r").user_name == "demo"
+
+
+def refused(basic, password):
+    with pytest.raises(errors.Unauthorized):
+        basic.identify(header("demo", password), "r")
+
+
+@pytest.mark.parametrize("host", ["localhost:9517", "127.0.0.1:9517", "[::1]:9517", "192.0.2.1"])
+def test_without_identity_addresses_and_localhost_are_answered(host):
+    noauth = NoAuth(guarded=True, origins=["http://ui.example"])
+    for more in ({}, {"HTTP_ORIGIN": f"http://{host}"}, {"HTTP_ORIGIN": "http://ui.example"}):
+        assert noauth.identify({"HTTP_HOST": host, **more}, "r").is_admin
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example:9517", None),
+        ("localhost.evil.example", None),
+        ("", None),
+        ("[", None),
+        ("localhost:9517", "http://evil.example"),
+        ("localhost:9517", "http://localhost:80"),
+        ("localhost:9517", "null"),
+    ],
+)
+def test_without_identity_nothing_is_taken_that_a_browser_was_led_to(host, origin):
+    environ = {"HTTP_HOST": host} | ({} if origin is None else {"HTTP_ORIGIN": origin})
+    with pytest.raises(errors.Forbidden):
+        NoAuth(guarded=True, origins=["http://ui.example"]).identify(environ, "r")
