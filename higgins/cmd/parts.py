@@ -52,6 +52,8 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         quota_memory_mib=conf.quota.memory,
         quota_cpus=conf.quota.cpu,
         quota_disk_gib=conf.quota.disk,
+        quota_local_volumes=conf.quota.local_volumes,
+        registries=tuple(conf.compute.registries),
         cpu_allocation_ratio=conf.scheduler.cpu_allocation_ratio,
         ram_allocation_ratio=conf.scheduler.ram_allocation_ratio,
         disk_allocation_ratio=conf.scheduler.disk_allocation_ratio,

@@ -44,6 +44,7 @@ class Images:
         """
         self._means.policy.require(caller, "image:pull")
         named = shape.parsed_name(repo)
+        limits.check_registry(self._means.settings, named.domain)
         if tag and (named.tag or named.digest):
             raise Invalid(f"'{repo}' names its tag already. Leave the separate tag out.")
         if tag:

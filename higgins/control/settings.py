@@ -31,6 +31,8 @@ class Settings:
     quota_memory_mib: int = 51200
     quota_cpus: int = 20
     quota_disk_gib: int = 100
+    quota_local_volumes: int = 100
+    registries: tuple[str, ...] = ("*",)
     cpu_allocation_ratio: float = 16.0
     ram_allocation_ratio: float = 1.5
     disk_allocation_ratio: float = 1.0

@@ -81,6 +81,12 @@ COMPUTE = [
         ],
         help="When a host asks the registry for an image, for a container that does not say.",
     ),
+    cfg.ListOpt(
+        "registries",
+        default=["*"],
+        help="Registries that hosts may be asked to pull from, such as docker.io or *.example.com:5000; a * stands for any letters. Hosts reach "
+        "what users may not: without a list here, a name like 10.0.0.1:8080/x makes a host knock there.",
+    ),
     cfg.StrOpt(
         "unique_container_name_scope",
         default="",
@@ -95,6 +101,7 @@ QUOTA = [
     cfg.IntOpt("memory", default=51200, min=-1, help="Memory of a project in MiB; -1 is no limit."),
     cfg.IntOpt("cpu", default=20, min=-1, help="Processors of a project; -1 is no limit."),
     cfg.IntOpt("disk", default=100, min=-1, help="Disk of a project in GiB; -1 is no limit."),
+    cfg.IntOpt("local_volumes", default=100, min=-1, help="Local volumes with names of a project; -1 is no limit."),
 ]
 
 SCHEDULER = [

@@ -98,7 +98,7 @@ def with_image(
         spec = pods.open_spec(pod, means.sealer)
         return with_container(spec, image=found.name, image_driver=image_driver, found_image=found)
     built = pod.spec.containers[0]
-    named = shape.full_image(image or built.image, _domain(tx, pod, built.registry))
+    named = shape.full_image(image or built.image, _domain(tx, pod, built.registry), means.settings)
     return with_container(pods.open_spec(pod, means.sealer), image=named, image_driver=image_driver)
 
 

@@ -21,10 +21,12 @@ from higgins.core.caller import Caller
 from higgins.core.phase import Wish
 from higgins.store import actions
 from higgins.store.pods import Pod
+from higgins.wire.turns import Turn, Turns
 
 LOG = logging.getLogger(__name__)
 
 AT_ONCE = 4
+OF_ONE_PROJECT = 2
 DISK_FORMAT = "qcow2"
 """What Zun says of the images that its commits make, whatever is in them."""
 
@@ -48,6 +50,7 @@ class _Commit:
     request_id: str
     image: str
     take: Take
+    turn: Turn
 
 
 class Commits:
@@ -55,13 +58,14 @@ class Commits:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._room = Turns(AT_ONCE, OF_ONE_PROJECT)
 
     def begin(self, caller: Caller, pod: Pod, *, repository: str, tag: str | None, take: Take) -> str:
-        """The uuid of the image that is being made; raises what Glance says to the user who wants one more, or ``Unavailable``."""
+        """The uuid of the image that is being made; raises what Glance says to the user who wants one more, or ``Busy``."""
         glance = picture.port(self._means, caller)
-        if not self._room.acquire(blocking=False):
-            raise errors.Unavailable("Too many containers are being committed just now. Try again in a while.")
+        turn = self._room.take(
+            pod.project_id, "Too many containers are being committed just now. Try again in a while."
+        )
         new = NewImage(
             uuid=str(uuid.uuid4()),
             name=repository,
@@ -75,9 +79,9 @@ class Commits:
                 actions.start(tx, pod.uuid, pod.project_id, caller.user_id, request, Wish.COMMIT, generation=None)
             self._make(glance, new, caller, pod)
         except BaseException:
-            self._room.release()
+            turn.close()
             raise
-        commit = _Commit(pod=pod, request_id=request, image=new.uuid, take=take)
+        commit = _Commit(pod=pod, request_id=request, image=new.uuid, take=take, turn=turn)
         threading.Thread(target=self._carry, args=(glance, commit), name=f"commit {new.uuid}", daemon=True).start()
         return new.uuid
 
@@ -104,7 +108,7 @@ class Commits:
             LOG.exception("The commit of container %s broke", commit.pod.uuid)
             failure = "The commit failed; the service's log says why."
         finally:
-            self._room.release()
+            commit.turn.close()
         if failure is not None:
             LOG.warning("The commit of container %s failed: %s", commit.pod.uuid, failure)
             try:

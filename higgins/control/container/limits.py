@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
+import ipaddress
 import re
+import socket
+from urllib.parse import urlsplit
 
 from higgins.control.requests import MountRequest, NewContainer
 from higgins.control.settings import Settings
@@ -11,6 +16,8 @@ from higgins.core.errors import Invalid
 
 FILES_MAX_BYTES = 8 * 1024 * 1024
 """All injected files of one container together: they stand in its row."""
+
+DEFAULT_REGISTRY = "docker.io"
 
 _PORT = re.compile(r"(\d{1,5})/(tcp|udp)")
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
@@ -55,6 +62,35 @@ def check_image_driver(settings: Settings, driver: str | None) -> None:
         raise Invalid(
             f"The image driver '{driver}' is not enabled in this installation. Use {' or '.join(settings.image_drivers)}."
         )
+
+
+def check_registry(settings: Settings, domain: str | None) -> None:
+    """``Invalid`` for a registry from which hosts are not to pull; ``None`` is the usual one.
+
+    Never pulled from are link-local addresses, however written: there clouds tell machines their secrets.
+    """
+    registry = (domain or DEFAULT_REGISTRY).lower()
+    host = urlsplit(f"//{registry}").hostname or registry
+    if not any(
+        fnmatch.fnmatchcase(one, pattern.lower()) for one in (registry, host) for pattern in settings.registries
+    ):
+        allowed = ", ".join(settings.registries) or "none"
+        raise Invalid(
+            f"Images of {registry} are not used in this installation. Use one of: {allowed}.", code="image-not-found"
+        )
+    if _is_link_local(host):
+        raise Invalid(
+            f"{registry} is no registry: hosts pull nothing from link-local addresses.", code="image-not-found"
+        )
+
+
+def _is_link_local(host: str) -> bool:
+    with contextlib.suppress(OSError):  # as resolvers read it: 0xa9fea9fe and 169.254.43518 are addresses too
+        return ipaddress.IPv4Address(socket.inet_aton(host)).is_link_local
+    with contextlib.suppress(ValueError):
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+        return (address.ipv4_mapped or address).is_link_local
+    return False
 
 
 def check_new(settings: Settings, new: NewContainer) -> None:

@@ -13,7 +13,7 @@ from higgins.control.means import Means
 from higgins.control.requests import MountRequest
 from higgins.core import names
 from higgins.core.caller import Caller, Scope
-from higgins.core.errors import Conflict, Invalid, NotFound
+from higgins.core.errors import Conflict, Invalid, NotFound, OverQuota
 from higgins.core.model import Mount
 from higgins.store.records import volumes
 from higgins.store.session import Transaction
@@ -69,7 +69,16 @@ def _local(tx: Transaction, means: Means, source: str, project_id: str) -> volum
             ) from None
         if names.is_uuid(source):
             raise
+        _check_room(tx, means.settings.quota_local_volumes, project_id)
         return volumes.insert(tx, project_id=project_id, name=source)
+
+
+def _check_room(tx: Transaction, most: int, project_id: str) -> None:
+    if 0 <= most <= volumes.named(tx, project_id):
+        raise OverQuota(
+            f"The project has {most} local volumes, as many as it may have. Mount one of those, a new one by its size "
+            "(which goes with its container), or ask the operator."
+        )
 
 
 def _in_cinder(cinder: Cinder, caller: Caller, asked: MountRequest) -> Mount | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from higgins.control.container import limits
 from higgins.control.network.driver import Chosen
 from higgins.control.requests import NewContainer
 from higgins.control.settings import Settings
@@ -51,7 +52,7 @@ def _container(
 ) -> ContainerSpec:
     return ContainerSpec(
         **known,
-        image=new.image if found_image else full_image(new.image, None if registry is None else registry[1]),
+        image=new.image if found_image else full_image(new.image, None if registry is None else registry[1], settings),
         image_driver=new.image_driver or settings.image_drivers[0],
         found_image=found_image,
         pull_policy=new.image_pull_policy or settings.default_pull_policy,
@@ -77,12 +78,13 @@ def _container(
     )
 
 
-def full_image(image: str, domain: str | None) -> str:
+def full_image(image: str, domain: str | None, settings: Settings) -> str:
     """The image's name with the registry's domain before it, when it names none itself.
 
     ``Invalid`` for an ill-formed one, and for one of another registry: hosts would show that one the login of this.
     """
     parsed = parsed_name(image)
+    limits.check_registry(settings, parsed.domain or domain)
     if domain is None:
         return image
     if parsed.domain is None:

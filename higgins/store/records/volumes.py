@@ -70,6 +70,12 @@ def insert(
     return get(tx, uuid, Scope(project_id))
 
 
+def named(tx: Transaction, project_id: str) -> int:
+    """How many volumes a project has under names; those without one go with their pods."""
+    query = sa.select(sa.func.count()).select_from(volumes)
+    return int(tx.scalar(query.where(volumes.c.project_id == project_id, volumes.c.name.is_not(None))) or 0)
+
+
 def get(tx: Transaction, ident: str, scope: Scope) -> Volume:
     """The volume of this uuid, or else of this name; ``NotFound``, or ``Conflict`` when several have the name."""
     query = _SELECT.where((volumes.c.uuid if is_uuid(ident) else volumes.c.name) == ident)

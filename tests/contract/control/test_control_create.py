@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from control_plane import HOSTNAME, ControlPlane, at_once, caller
+from control_plane import HOSTNAME, ControlPlane, at_once, caller, planes
 
 from higgins.control.network.bridge import bridge_uuid
 from higgins.control.requests import MountRequest, NetworkRequest, NewContainer, NewRegistry
@@ -303,3 +303,42 @@ def test_quota_counts_the_defaults_and_is_given_back(plane: ControlPlane) -> Non
     plane.sweep()
     assert used(plane) == (0, 0, 0, 0)
     plane.create()
+
+
+def test_named_volumes_have_a_limit_and_those_that_are_there_go_on(tmp_path: pathlib.Path) -> None:
+    for plane in planes(tmp_path, quota_local_volumes=1):
+        first = (MountRequest(destination="/a", source="data"),)
+        plane.create(mounts=first)
+        plane.create(mounts=first)
+        plane.create(caller(project="project-2"), mounts=first)
+        plane.create(mounts=(MountRequest(destination="/a", size_gib=1),))
+        with pytest.raises(errors.OverQuota, match="Mount one of those"):
+            plane.create(mounts=(MountRequest(destination="/a", source="more"),))
+        assert plane.count("volumes") == 3
+
+
+LINK_LOCAL = ("169.254.169.254", "169.254.169.254:80", "169.254.43518", "[fe80::1]:5000", "[::ffff:a9fe:a9fe]:80")
+
+
+@pytest.mark.parametrize("registry", LINK_LOCAL)
+def test_hosts_are_not_sent_to_link_local_addresses(plane: ControlPlane, registry: str) -> None:
+    with pytest.raises(errors.Invalid, match="link-local"):
+        plane.create(image=f"{registry}/x")
+    plane.control.registries.create(caller(), NewRegistry(domain=registry, name="there", username="u", password="p"))
+    with pytest.raises(errors.Invalid, match="link-local"):
+        plane.create(image="x", registry="there")
+    pod = plane.made()
+    with pytest.raises(errors.Invalid, match="link-local"):
+        plane.control.containers.rebuild(caller(), pod.uuid, image=f"{registry}/x")
+    with pytest.raises(errors.Invalid, match="link-local"):
+        plane.control.images.pull(caller("admin"), repo=f"{registry}/x", host=HOSTNAME)
+    assert plane.count("pods") == 1
+
+
+def test_an_operator_says_from_where_images_come(tmp_path: pathlib.Path) -> None:
+    for plane in planes(tmp_path, registries=("docker.io", "*.corp.example", "127.0.0.1:5000")):
+        for image in ("nginx", "docker.io/library/nginx:1", "r.corp.example:5000/x", "127.0.0.1:5000/x"):
+            assert plane.create(image=image).image == image
+        for image in ("quay.io/x", "127.0.0.1:22/x", "localhost/x", "corp.example/x", "10.0.0.1:8080/x"):
+            with pytest.raises(errors.Invalid, match=r"Use one of: docker\.io"):
+                plane.create(image=image)
