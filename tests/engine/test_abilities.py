@@ -308,6 +308,8 @@ def test_files_and_volumes_are_mounted(bench, tmp_path):
 @ability("logs")
 def test_a_log_without_end_does_not_fill_the_disk_and_its_end_can_be_read(bench):
     """Engines keep a fixed amount; what is newest is never what goes."""
+    if bench.name == "fake":
+        pytest.skip("the fake engine has no disk that could be filled")
     megabytes = 80
     uid = bench.started(("sh", "-c", f"yes 0123456789abcdef | head -c {megabytes << 20}; echo; echo last; sleep 600"))
     wait_until(lambda: b"".join(bench.engine.logs(uid, tail=1)) == b"last\n", "all of it is written", 120)
