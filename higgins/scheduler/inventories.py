@@ -116,11 +116,12 @@ class Publisher:
 
     def run_once(self) -> float | None:
         """One pass over all hosts. Raises the first error after all hosts were tried."""
+        if self._verified_at is None or time.monotonic() - self._verified_at > self._verify_s:
+            self._sent, self._verified_at = dict.fromkeys(self._ours(), _UNKNOWN), time.monotonic()
+        # After Placement was asked: a host whose provider another replica has just made would look removed otherwise.
         with self._db.read() as tx:
             every = hosts.list(tx)
         now = self._db.now()
-        if self._verified_at is None or time.monotonic() - self._verified_at > self._verify_s:
-            self._sent, self._verified_at = dict.fromkeys(self._ours(), _UNKNOWN), time.monotonic()
         failed: list[errors.HigginsError] = []
         for uuid in self._sent.keys() - {host.uuid for host in every}:
             self._try(uuid, None, failed)

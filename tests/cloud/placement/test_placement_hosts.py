@@ -54,6 +54,23 @@ def test_only_changes_are_sent_and_what_others_added_stays(ours: World) -> None:
     assert ours.placement.inventories(ident)[1]["MEMORY_MB"].total == 4096
 
 
+def test_a_host_that_another_controller_has_just_told_of_keeps_its_provider(ours: World) -> None:
+    ours.rows.host()
+    ours.publish()
+
+    def cut(call: str, _done: bool) -> None:
+        ours.watched.cut = lambda _call, _done: None
+        ours.rows.host("host2")
+        ours.publish()
+        ours.rows.pod("web")
+        ours.scheduler().run_once()
+
+    ours.watched.cut = cut
+    ours.publish()
+    assert set(ours.ours()) == {host_uuid(ours), host_uuid(ours, "host2")}
+    assert len(ours.taken()) == 1
+
+
 def test_two_controllers_tell_the_same(ours: World) -> None:
     for number in range(4):
         ours.rows.host(f"host{number}")
