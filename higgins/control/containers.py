@@ -204,19 +204,20 @@ class Containers:
         def write(tx: Transaction, pod: Pod) -> Pod:
             if change == ContainerChange():
                 return pod
+            fits(pod)
             return changes.write(tx, pod, self._means, caller, wish, change)
 
         rule = f"container:{action}"
-        with self._room(caller, ident, change, action, rule):
+        with self._room(caller, ident, change, action, rule) as fits:
             return self._wishes.make(caller, ident, wish, write, rule=rule, action=action)
 
     def _room(
         self, caller: Caller, ident: str, change: ContainerChange, action: Action, rule: str
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[room.Check]:
         """Where Placement counts room too, it is asked before the wish is written."""
         services = self._means.services
         if services is None or services.placement is None or (change.cpu is None and change.memory_mib is None):
-            return contextlib.nullcontext()
+            return contextlib.nullcontext(lambda _pod: None)
         limits.check_size(self._means.settings, cpu=change.cpu, memory_mib=change.memory_mib)
 
         def find() -> Pod:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Protocol
 
 VCPU, MEMORY_MB, DISK_GB = "VCPU", "MEMORY_MB", "DISK_GB"
 
@@ -12,6 +13,26 @@ WORDS: Mapping[str, str] = {VCPU: "processors", MEMORY_MB: "memory", DISK_GB: "d
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
 """The standard trait of a provider that shall get nothing new."""
+
+
+class Sized(Protocol):
+    """What says how much a pod takes."""
+
+    @property
+    def cpu_milli(self) -> int:
+        """Thousandths of a processor; 0 is no limit, here and below."""
+        ...
+
+    @property
+    def memory_mib(self) -> int:
+        """Mebibytes of memory."""
+        ...
+
+    @property
+    def disk_gib(self) -> int:
+        """Gibibytes on the host's own disk."""
+        ...
+
 
 _ARCHITECTURES = {
     "x86_64": "HW_ARCH_X86_64",
@@ -23,9 +44,9 @@ _ARCHITECTURES = {
 }
 
 
-def amounts(*, cpu_milli: int, memory_mib: int, disk_gib: int) -> dict[str, int]:
+def amounts(of: Sized) -> dict[str, int]:
     """What a pod of this size takes; a part of a processor counts as a whole one, and nothing is taken of what is not limited."""
-    taken = {VCPU: -(-cpu_milli // 1000), MEMORY_MB: memory_mib, DISK_GB: disk_gib}
+    taken = {VCPU: -(-of.cpu_milli // 1000), MEMORY_MB: of.memory_mib, DISK_GB: of.disk_gib}
     return {name: amount for name, amount in taken.items() if amount > 0}
 
 

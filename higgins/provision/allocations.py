@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from higgins.cloud.placement import Allocation, Full, Placement
+from higgins.cloud.placement import Placement
+from higgins.control.container.room import allocate, allocation_of
 from higgins.core import errors, resources
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
-
-
-def amounts_of(pod: Pod) -> dict[str, int]:
-    """What a pod takes, by resource class."""
-    return resources.amounts(cpu_milli=pod.cpu_milli, memory_mib=pod.memory_mib, disk_gib=pod.disk_gib)
 
 
 class Allocations:
@@ -34,7 +30,7 @@ class Allocations:
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """The allocation of the pod's size, which is its shape."""
-        taken = amounts_of(pod)
+        taken = resources.amounts(pod)
         if taken:
             yield Want(kind=self.name, key=pod.uuid, why="the pod takes room of its host", shape=resources.shape(taken))
 
@@ -44,28 +40,11 @@ class Allocations:
         if host is None:
             raise errors.Conflict("The pod has no host yet.")
         before = self._placement.allocation(pod.uuid)
-        wanted = Allocation(
-            consumer=pod.uuid,
-            amounts={host.uuid: amounts_of(pod)},
-            project_id=pod.project_id,
-            user_id=pod.user_id,
-            consumer_type=pod.kind.upper(),
-            generation=None if before is None else before.generation,
-        )
+        wanted = allocation_of(pod, host.uuid, None if before is None else before.generation)
         if before is None or not before.same_amounts(wanted):
-            self._allocate(wanted)
+            allocate(self._placement, wanted)
         return Made(external_id=pod.uuid)
 
     def take_back(self, task: Task) -> None:
         """See ``Kind``."""
         self._placement.give_back(task.pod.uuid)
-
-    def _allocate(self, wanted: Allocation) -> None:
-        try:
-            self._placement.allocate(wanted)
-        except Full as error:
-            raise errors.OutOfCapacity(resources.no_room(error.resource_class)) from error
-        except errors.Invalid as error:
-            raise errors.NotReady(
-                f"Placement does not know the container's host yet; Higgins keeps trying. It says: {error.message}"
-            ) from error

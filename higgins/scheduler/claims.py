@@ -14,6 +14,7 @@ from higgins.scheduler.choose import Ask, Option
 from higgins.store.claims import Ratios
 from higgins.store.loops import scheduling
 from higgins.store.loops.scheduling import Placement
+from higgins.store.pods import Pod
 from higgins.store.session import Database
 
 
@@ -39,6 +40,10 @@ class Claims(Protocol):
         """Those of the placements that hold now; the others were in the way of somebody and are chosen for again."""
         ...
 
+    def undo(self, unplaced: Sequence[Pod]) -> None:
+        """Have nobody hold room for these pods, who have no host: what a try that broke off may have taken would stand in their own way."""
+        ...
+
 
 class EmbeddedClaims:
     """Counts room in our own table alone."""
@@ -57,6 +62,9 @@ class EmbeddedClaims:
     def claim(self, placements: Sequence[Placement], *, heard_after: datetime.datetime) -> list[Placement]:
         """See ``Claims``."""
         return claim(self._db, placements, self._ratios, heard_after=heard_after)
+
+    def undo(self, unplaced: Sequence[Pod]) -> None:
+        """Nothing: who has no host has claimed nothing."""
 
 
 def claim(

@@ -97,6 +97,7 @@ class Scheduler:
             left = [pod for pod in waiting if pod.uuid not in placed]
             if not left:
                 return None
+            self._claims.undo(left)
             self._read_hosts(older_than_s=0.0)
             placed |= self._place(left, asks)
             return self._refuse([pod for pod in left if pod.uuid not in placed], asks)
@@ -155,7 +156,9 @@ class Scheduler:
     def _give_up(self, pod: Pod, answer: Refused) -> None:
         LOG.info("Pod %s has no host: %s", pod.uuid, answer.reason)
         with self._db.write() as tx:
-            scheduling.give_up(tx, pod, answer.reason, self._holder)
+            is_left = scheduling.give_up(tx, pod, answer.reason, self._holder)
+        if is_left:
+            self._hints.nudge(hints.TAKE_BACK)
 
     def _wait(self, pod: Pod, reason: str) -> None:
         if pod.schedule_reason != reason:

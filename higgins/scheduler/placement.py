@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from higgins.cloud import placement as cloud
-from higgins.cloud.placement import Allocation
+from higgins.control.container.room import allocation_of
 from higgins.core import errors, resources
 from higgins.scheduler.choose import Ask, Option
 from higgins.scheduler.claims import Silent, claim
@@ -49,7 +49,7 @@ class PlacementClaims:
 
     def seen(self, ask: Ask, options: Iterable[Option], *, explain: bool = False) -> Iterable[Option]:
         """See ``Claims``. One question for all pods that take the same; others only to explain."""
-        taken = resources.amounts(cpu_milli=ask.cpu_milli, memory_mib=ask.memory_mib, disk_gib=ask.disk_gib)
+        taken = resources.amounts(ask)
         every = list(options)
         self._uuids |= {option.host_id: option.uuid for option in every}
         if not taken:
@@ -63,8 +63,8 @@ class PlacementClaims:
         """See ``Claims``."""
         begun = [one for one in placements if self._holder.begin(one.pod.uuid, self)]
         try:
-            unsized = [one for one in begun if not _amounts(one.pod)]
-            noted = self._noted([one for one in begun if _amounts(one.pod)])
+            unsized = [one for one in begun if not resources.amounts(one.pod)]
+            noted = self._noted([one for one in begun if resources.amounts(one.pod)])
             taken = self._taken(noted)
             held = claim(
                 self._db,
@@ -79,6 +79,24 @@ class PlacementClaims:
         finally:
             for one in begun:
                 self._holder.end(one.pod.uuid)
+
+    def undo(self, unplaced: Sequence[Pod]) -> None:
+        """See ``Claims``. Placement counts what a pod has taken against that pod too."""
+        with self._db.read() as tx:
+            noted = scheduling.claimed_for(tx, unplaced)
+        begun = [pod for pod in noted if self._holder.begin(pod.uuid, self)]
+        try:
+            held: list[Pod] = []
+            if begun:
+                with self._db.write() as tx:
+                    held = scheduling.hold(tx, begun, self._holder)
+            if self._undo(held) < len(noted):
+                raise Silent("What an earlier try took at Placement is not given back yet.")
+        finally:
+            for pod in begun:
+                self._holder.end(pod.uuid)
+        if noted:
+            self.look_anew()
 
     def _offered(self, taken: Mapping[str, int]) -> frozenset[str]:
         key = resources.shape(taken)
@@ -113,7 +131,7 @@ class PlacementClaims:
         return [one for one in placements if len(placements) > 1 and self._note((one,))]
 
     def _note(self, placements: Sequence[Placement]) -> bool:
-        shapes = {pod.uuid: resources.shape(_amounts(pod)) for pod, _ in placements}
+        shapes = {pod.uuid: resources.shape(resources.amounts(pod)) for pod, _ in placements}
         try:
             with self._db.write() as tx:
                 scheduling.note(tx, placements, shapes, self._holder)
@@ -134,7 +152,7 @@ class PlacementClaims:
             return False
         try:
             with _or_silent():
-                self._placement.allocate_new([self._allocation(one) for one in placements])
+                self._placement.allocate_new([allocation_of(pod, self._uuids[host_id]) for pod, host_id in placements])
         except (errors.Conflict, errors.Invalid, cloud.Full):
             return False
         return True
@@ -142,24 +160,14 @@ class PlacementClaims:
     def _take(self, one: Placement) -> bool:
         try:
             with _or_silent():
-                self._placement.allocate(self._allocation(one))
+                self._placement.allocate(allocation_of(one.pod, self._uuids[one.host_id]))
         except (errors.Conflict, errors.Invalid, cloud.Full) as error:
             LOG.info("Pod %s gets no room on host %s: %s", one.pod.uuid, self._uuids[one.host_id], error.message)
             return False
         return True
 
-    def _allocation(self, one: Placement) -> Allocation:
-        pod = one.pod
-        return Allocation(
-            consumer=pod.uuid,
-            amounts={self._uuids[one.host_id]: _amounts(pod)},
-            project_id=pod.project_id,
-            user_id=pod.user_id,
-            consumer_type=pod.kind.upper(),
-        )
-
-    def _undo(self, pods: Sequence[Pod]) -> None:
-        """Give back what pods have got that have no host all the same; what cannot be given back now stays in the ledger."""
+    def _undo(self, pods: Sequence[Pod]) -> int:
+        """Give back what pods have got that have no host all the same; what cannot be given back now stays in the ledger. Gives of how many."""
         given_back = []
         for pod in pods:
             try:
@@ -171,6 +179,7 @@ class PlacementClaims:
         if pods:
             with self._db.write() as tx:
                 scheduling.forget(tx, pods, given_back, self._holder)
+        return len(given_back)
 
 
 @contextlib.contextmanager
@@ -181,7 +190,3 @@ def _or_silent() -> Iterator[None]:
         raise
     except errors.HigginsError as error:
         raise Silent(error.message) from error
-
-
-def _amounts(pod: Pod) -> dict[str, int]:
-    return resources.amounts(cpu_milli=pod.cpu_milli, memory_mib=pod.memory_mib, disk_gib=pod.disk_gib)

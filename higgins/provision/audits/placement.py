@@ -9,7 +9,6 @@ from higgins.cloud.placement import Placement
 from higgins.core import resources
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired
-from higgins.provision.allocations import amounts_of
 from higgins.provision.audits.stray import Known, Stray, of_nobody, stray
 from higgins.store import hosts, pods
 from higgins.store.loops import ledger, provisioning
@@ -54,14 +53,13 @@ def strays(known: Known, placement: Placement, db: Database) -> Iterator[Stray]:
 
 def _of_pod(pod: Pod, host_uuid: str, taken: Taken, db: Database) -> Iterator[Stray]:
     """What is wrong with the allocation of a pod that provisioning has dealt with."""
-    wanted = {host_uuid: amounts_of(pod)} if amounts_of(pod) else {}
+    amounts = resources.amounts(pod)
+    wanted = {host_uuid: amounts} if amounts else {}
     there = {provider: dict(of[pod.uuid]) for provider, of in taken.items() if pod.uuid in of}
     if there == wanted:
         return
-    has = "; ".join(f"{resources.shape(amounts)} of {provider}" for provider, amounts in sorted(there.items()))
-    text = (
-        f"it takes {has or 'nothing'} at Placement, but should take {resources.shape(amounts_of(pod))} of {host_uuid}"
-    )
+    has = "; ".join(f"{resources.shape(taken_there)} of {provider}" for provider, taken_there in sorted(there.items()))
+    text = f"it takes {has or 'nothing'} at Placement, but should take {resources.shape(amounts)} of {host_uuid}"
     yield stray("allocation", pod.uuid, text, functools.partial(_again, db, pod))
 
 

@@ -126,6 +126,26 @@ def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, 
     tx.change_many(ledger.insert(), new)
 
 
+def claimed_for(tx: Transaction, without_host: Collection[Pod]) -> builtins.list[Pod]:
+    """Those of these pods that still have no host and for which Placement was asked by a try that broke off, and may have given."""
+    uuids = [pod.uuid for pod in without_host]
+    query = (
+        sa.select(ledger.c.pod_uuid)
+        .join(table, table.c.uuid == ledger.c.pod_uuid)
+        .where(ledger.c.pod_uuid.in_(uuids), ledger.c.kind == KindName.ALLOCATION, table.c.host_id.is_(None))
+    )
+    found = {row[0] for row in tx.rows(query)}
+    return [pod for pod in without_host if pod.uuid in found]
+
+
+def hold(tx: Transaction, without_host: Sequence[Pod], holder: Holder) -> builtins.list[Pod]:
+    """Hold those of these pods that have no host and were not changed since they were read, unless another controller is at them."""
+    now = {"me": holder.name, "now": tx.now, "until": holder.until(tx)}
+    return [
+        pod for pod in without_host if tx.change(_HOLD, {"of_pod": pod.id, "of_generation": pod.generation, **now}) == 1
+    ]
+
+
 def confirm(tx: Transaction, given: Sequence[Pod]) -> None:
     """Note that Placement has given these pods what they take."""
     tx.change_many(_CONFIRM, [{"of_pod": pod.uuid, "now": tx.now} for pod in given])
@@ -139,15 +159,19 @@ def forget(tx: Transaction, noted: Sequence[Pod], given_back: Sequence[Pod], hol
         holder.let_go(tx, pod.id)
 
 
-def give_up(tx: Transaction, pod: Pod, reason: str, holder: Holder) -> None:
+def give_up(tx: Transaction, pod: Pod, reason: str, holder: Holder) -> bool:
     """Say why a pod has no host and end its wishes as failed; it is tried again when its user wishes anew.
 
-    Nothing happens while another controller is placing it: the room that is missing may be what that one has just taken for it.
+    Nothing happens while another controller is placing it: the room that is missing may be what that one has just taken for it. Gives whether
+    a try that broke off may have left it something at Placement, which provisioning is to take back now.
     """
     values = {"schedule_generation": table.c.generation, "schedule_reason": reason}
     update = table.update().where(*_UNPLACED, holds.FREE).values(**values)
     if tx.change(update, {"of_pod": pod.id, "of_generation": pod.generation, **holder.free_to(tx)}):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
+        left = ledger.update().where(*_THIS).values(made_at=None, released_at=pod.observed_generation)
+        return tx.change(left, {"of_pod": pod.uuid}) > 0
+    return False
 
 
 def wait(tx: Transaction, pod: Pod, reason: str) -> None:

@@ -11,7 +11,7 @@ from placement_world import RATIOS, World, host_uuid, lost
 
 from higgins.cloud.placement import Allocation, Full, Inventory
 from higgins.core import errors
-from higgins.core.phase import Phase
+from higgins.core.phase import Desired, Phase, Wish
 from higgins.scheduler.loop import Scheduler
 from higgins.store.loops.holds import Holder
 from higgins.store.session import Database
@@ -140,6 +140,54 @@ def test_a_claim_whose_answer_was_lost_is_found_again(ours: World, call: str) ->
     assert all(ours.rows.again(pod).hostname == "host1" for pod in made)
     assert all(entry.made_at is not None for pod in made for entry in ours.entries(pod))
     assert set(ours.taken()) == {pod.uuid for pod in made}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_claim_whose_answer_was_lost_does_not_stand_in_its_own_way(ours: World, alone: bool) -> None:
+    ours.rows.host(memory_mib=612)  # 100 of it reserved: room for one
+    ours.publish()
+    pod = ours.rows.pod("web", memory_mib=512)
+    late = None if alone else ours.rows.pod("late", memory_mib=512)
+    ours.watched.cut = lost("PUT /allocations")
+    assert ours.scheduler().run_once() is not None
+    assert set(ours.taken()) == {pod.uuid}
+    ours.scheduler().run_once()
+    assert ours.rows.again(pod).hostname == "host1"
+    assert set(ours.taken()) == {pod.uuid}
+    assert [entry.made_at is not None for entry in ours.entries(pod)] == [True]
+    if late is not None:
+        assert "without enough memory" in str(ours.rows.again(late).schedule_reason)
+        assert ours.entries(late) == []
+
+
+def test_a_pod_that_is_given_up_gives_back_what_a_lost_answer_left_it(ours: World) -> None:
+    ours.rows.host(memory_mib=612)
+    ours.publish()
+    pod = ours.rows.pod("web", memory_mib=512)
+    ours.watched.cut = lost("PUT /allocations", times=99)
+    assert ours.scheduler(first_host_s=0).run_once() is None
+    assert "No host can be chosen" in str(ours.rows.again(pod).schedule_reason)
+    assert set(ours.taken()) == {pod.uuid}
+    ours.watched.cut = lambda _call, _done: None
+    ours.provisioner().take_back_once()
+    assert (ours.taken(), ours.entries(pod)) == ({}, [])
+    ours.rows.wish(ours.rows.again(pod), Wish.START, desired=Desired.RUNNING, new_run=True)
+    ours.scheduler().run_once()
+    assert ours.rows.again(pod).hostname == "host1"
+
+
+def test_a_pod_is_not_refused_while_its_room_cannot_be_given_back(ours: World) -> None:
+    ours.rows.host(memory_mib=612)
+    ours.publish()
+    pod = ours.rows.pod("web", memory_mib=512)
+    ours.watched.cut = lost("PUT /allocations")
+    ours.scheduler().run_once()
+    ours.watched.cut = lost("DELETE /allocations")
+    assert ours.scheduler().run_once() is not None
+    waits = ours.rows.again(pod)
+    assert (waits.schedule_generation, "not given back yet" in str(waits.schedule_reason)) == (0, True)
+    ours.scheduler().run_once()
+    assert ours.rows.again(pod).hostname == "host1"
 
 
 def test_a_placement_that_is_away_fails_the_wish_at_its_deadline(ours: World) -> None:

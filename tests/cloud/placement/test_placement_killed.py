@@ -22,6 +22,20 @@ from higgins.wire import hints
 _MOST_POINTS = 60
 
 
+class AfterTheClaim:
+    """Kills its own process when Placement has given the room and before that is known."""
+
+    def statement(self, sql: str) -> None:
+        pass
+
+    def commit(self) -> None:
+        pass
+
+    def call(self, said: str, done: bool) -> None:
+        if done and said == "PUT /allocations":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Killer:
     """Kills its own process at the given point."""
 
@@ -52,12 +66,11 @@ def passes(db: Database, placement: Placement, installation: str) -> None:
     provisioner.take_back_once()
 
 
-def killed_at(ours: World, password: str, point: int) -> bool:
-    """Whether a process that does the passes was killed at this point; false when it came to their end."""
+def killed_at(ours: World, password: str, killer: Killer | AfterTheClaim) -> bool:
+    """Whether a process that does the passes was killed; false when it came to their end."""
     child = os.fork()
     if child == 0:
         try:
-            killer = Killer(point)
             watched = Watched(logged_in(password).service("placement", "Placement", microversion=MICROVERSION))
             watched.cut = killer.call
             passes(Database(ours.url, observer=killer, durable=False), Placement(watched), ours.installation)
@@ -78,7 +91,7 @@ def test_killed_at_every_point_a_pod_takes_its_own_once(ours: World, cloud: Clou
         pair = [ours.rows.pod(f"coming-{point}-{number}") for number in range(2)]
         ours.db.close()  # a connection must not live on in a child
 
-        killed = killed_at(ours, password, point)
+        killed = killed_at(ours, password, Killer(point))
 
         if point % 2:  # half of them are wanted no more when the controller comes back
             ours.rows.delete(ours.rows.again(pair[1]))
@@ -97,3 +110,17 @@ def test_killed_at_every_point_a_pod_takes_its_own_once(ours: World, cloud: Clou
     with ours.db.read() as tx:
         known = {entry.pod_uuid for entry in ledger.every(tx, ["allocation"])}
     assert set(ours.taken()) == known
+
+
+def test_killed_after_the_claim_on_a_host_with_room_for_one(ours: World, cloud: Cloud) -> None:
+    password = (cloud.place / "secret" / "higgins").read_text().strip()
+    ours.rows.host(memory_mib=612)  # 100 of it reserved
+    ours.publish()
+    pod = ours.rows.pod("web", memory_mib=512)
+    ours.db.close()  # a connection must not live on in a child
+    assert killed_at(ours, password, AfterTheClaim())
+    assert set(ours.taken()) == {pod.uuid}
+    passes(ours.db, ours.placement, ours.installation)
+    assert ours.rows.again(pod).hostname == "host1"
+    assert ours.rows.again(pod).provision_generation == 1
+    assert set(ours.taken()) == {pod.uuid}

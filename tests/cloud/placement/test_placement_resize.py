@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 
 import pytest
 from placement_world import SEALER, World, host_uuid, lost
@@ -53,11 +54,11 @@ def test_a_resize_whose_answer_was_lost_is_found_again(ours: World) -> None:
     assert ours.taken()[pod.uuid]["MEMORY_MB"] == 1024
 
 
-def containers(ours: World) -> Containers:
+def containers(ours: World, policy: Policy | None = None) -> Containers:
     means = Means(
         db=ours.db,
         sealer=SEALER,
-        policy=Policy(),
+        policy=policy or Policy(),
         hint=hints.after_wish(),
         installation=ours.installation,
         services=Services(session=ours.session, placement=ours.placement),
@@ -108,7 +109,7 @@ def test_a_resize_that_placement_refuses_is_answered_at_once_and_changes_nothing
     )
     ours.placement.allocate(other)
     before = ours.rows.again(pod)
-    with pytest.raises(errors.OutOfCapacity, match="host1 has not enough memory left for this size"):
+    with pytest.raises(errors.OutOfCapacity, match="not enough memory left"):
         containers(ours).resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
     assert ours.rows.usage().memory_mib == 512
     ours.provisioner().make_once()
@@ -152,6 +153,32 @@ def test_a_placement_that_is_away_afterwards_fails_no_settled_container(ours: Wo
     )
     assert old.make_once() is not None
     assert derive(ours.rows.again(pod)).status == "Running"
+
+
+class ShrinksMeanwhile(Policy):
+    """Another request makes the container smaller as soon as it was read for the first time."""
+
+    def __init__(self, shrink: Callable[[], object]) -> None:
+        super().__init__()
+        self._shrink: Callable[[], object] | None = shrink
+
+    def require(self, caller: Caller, rule: str, target_project: str | None = None) -> None:
+        if target_project is not None and self._shrink is not None:
+            shrink, self._shrink = self._shrink, None
+            shrink()
+        super().require(caller, rule, target_project)
+
+
+def test_what_was_no_growth_when_it_was_asked_takes_no_room_that_nobody_has_asked_for(ours: World) -> None:
+    pod = running(ours, memory_mib=4096)
+    policy = ShrinksMeanwhile(lambda: ours.rows.wish(ours.rows.again(pod), Wish.RESIZE, memory_mib=64))
+    late = containers(ours, policy)
+    with pytest.raises(errors.Conflict, match="Try again"):
+        late.resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    assert ours.rows.again(pod).memory_mib == 64
+    ours.provisioner().make_once()
+    late.resize(member(), pod.uuid, ContainerChange(memory_mib=4096))
+    assert ours.taken()[pod.uuid]["MEMORY_MB"] == 4096
 
 
 def test_two_resizes_at_once_leave_the_size_of_the_last(ours: World) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
 from hypothesis import given, strategies
 
 from higgins.core import resources
+
+
+@dataclasses.dataclass
+class Size:
+    cpu_milli: int
+    memory_mib: int
+    disk_gib: int
+
 
 SIZES = strategies.integers(0, 10**7)
 
@@ -16,17 +25,17 @@ SIZES = strategies.integers(0, 10**7)
     ("cpu_milli", "whole"), [(0, None), (1, 1), (100, 1), (1000, 1), (1001, 2), (1500, 2), (16000, 16)]
 )
 def test_a_part_of_a_processor_counts_as_a_whole_one(cpu_milli: int, whole: int | None) -> None:
-    assert resources.amounts(cpu_milli=cpu_milli, memory_mib=0, disk_gib=0).get("VCPU") == whole
+    assert resources.amounts(Size(cpu_milli, 0, 0)).get("VCPU") == whole
 
 
 def test_what_is_not_limited_takes_nothing() -> None:
-    assert resources.amounts(cpu_milli=0, memory_mib=0, disk_gib=0) == {}
-    assert resources.amounts(cpu_milli=0, memory_mib=5, disk_gib=2) == {"MEMORY_MB": 5, "DISK_GB": 2}
+    assert resources.amounts(Size(0, 0, 0)) == {}
+    assert resources.amounts(Size(0, 5, 2)) == {"MEMORY_MB": 5, "DISK_GB": 2}
 
 
 @given(SIZES, SIZES, SIZES)
 def test_a_shape_is_short_and_says_all(cpu_milli: int, memory_mib: int, disk_gib: int) -> None:
-    taken = resources.amounts(cpu_milli=cpu_milli, memory_mib=memory_mib, disk_gib=disk_gib)
+    taken = resources.amounts(Size(cpu_milli, memory_mib, disk_gib))
     shape = resources.shape(taken)
     assert len(shape) <= 64
     assert dict(part.split(":") for part in shape.split(",") if part) == {k: str(v) for k, v in taken.items()}
