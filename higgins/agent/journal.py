@@ -28,13 +28,22 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pods (
     uuid TEXT PRIMARY KEY, assignment BLOB NOT NULL, observed_generation INTEGER NOT NULL DEFAULT 0,
-    failed_generation INTEGER NOT NULL DEFAULT 0, failed_reason TEXT NOT NULL DEFAULT '');
+    failed_generation INTEGER NOT NULL DEFAULT 0, failed_reason TEXT NOT NULL DEFAULT '',
+    failed_verb TEXT NOT NULL DEFAULT '', failed_target TEXT NOT NULL DEFAULT '',
+    fulfilled_generation INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS containers (
     uuid TEXT PRIMARY KEY, pod TEXT NOT NULL, build INTEGER NOT NULL, run INTEGER NOT NULL,
     intent_run INTEGER NOT NULL, intent_started_at TEXT, boot TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS images (
     pod TEXT NOT NULL, image TEXT NOT NULL, build INTEGER NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL,
     PRIMARY KEY (pod, image));
+"""
+# Of a journal made before there were these columns.
+ADDED = """
+ALTER TABLE pods ADD COLUMN failed_verb TEXT NOT NULL DEFAULT '';
+ALTER TABLE pods ADD COLUMN failed_target TEXT NOT NULL DEFAULT '';
+ALTER TABLE pods ADD COLUMN fulfilled_generation INTEGER NOT NULL DEFAULT 0;
+UPDATE pods SET fulfilled_generation = observed_generation WHERE failed_generation <> observed_generation;
 """
 
 
@@ -66,11 +75,17 @@ class ImageEntry:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PodEntry:
-    """What is remembered of one pod: the newest wish dealt with, and the one that failed with its reason."""
+    """What is remembered of one pod: the newest wish dealt with, the one that failed with its reason and step, the newest fulfilled.
+
+    A wish that was fulfilled may fail later, when the host loses what it had made of it.
+    """
 
     observed_generation: int = 0
     failed_generation: int = 0
     failed_reason: str = ""
+    failed_verb: str = ""
+    failed_target: str = ""
+    fulfilled_generation: int = 0
 
 
 class Journal:
@@ -85,6 +100,8 @@ class Journal:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.executescript(SCHEMA)
+            if not any(row[1] == "fulfilled_generation" for row in self._db.execute("PRAGMA table_info(pods)")):
+                self._db.executescript(f"BEGIN;{ADDED}COMMIT;")
             self._read()
 
     def _read(self) -> None:
@@ -97,8 +114,18 @@ class Journal:
             for row in query("SELECT uuid, pod, build, run, intent_run, intent_started_at, boot FROM containers")
         }  # fmt: skip
         self._pods = {
-            row[0]: PodEntry(observed_generation=row[1], failed_generation=row[2], failed_reason=row[3])
-            for row in query("SELECT uuid, observed_generation, failed_generation, failed_reason FROM pods")
+            row[0]: PodEntry(
+                observed_generation=row[1],
+                failed_generation=row[2],
+                failed_reason=row[3],
+                failed_verb=row[4],
+                failed_target=row[5],
+                fulfilled_generation=row[6],
+            )
+            for row in query(
+                "SELECT uuid, observed_generation, failed_generation, failed_reason, failed_verb, failed_target,"
+                " fulfilled_generation FROM pods"
+            )
         }
         self._images = {
             (row[0], row[1]): ImageEntry(build=row[2], digest=row[3], image_id=row[4])
@@ -258,9 +285,16 @@ class Journal:
         )  # fmt: skip
         pods = [(uuid, self._pods[uuid]) for uuid in self._unsaved_pods if uuid in self._pods]
         self._db.executemany(
-            "UPDATE pods SET observed_generation = ?, failed_generation = ?, failed_reason = ? WHERE uuid = ?",
-            [(entry.observed_generation, entry.failed_generation, entry.failed_reason, uuid) for uuid, entry in pods],
-        )
+            "UPDATE pods SET observed_generation = ?, failed_generation = ?, failed_reason = ?, failed_verb = ?,"
+            " failed_target = ?, fulfilled_generation = ? WHERE uuid = ?",
+            [
+                (
+                    entry.observed_generation, entry.failed_generation, entry.failed_reason, entry.failed_verb,
+                    entry.failed_target, entry.fulfilled_generation, uuid,
+                )
+                for uuid, entry in pods
+            ],
+        )  # fmt: skip
 
 
 @contextmanager

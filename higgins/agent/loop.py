@@ -10,17 +10,18 @@ import dataclasses
 import datetime
 import hashlib
 import logging
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable
 
 from higgins.agent.execute import Executor, InProgress, Replan
-from higgins.agent.journal import Journal
+from higgins.agent.journal import Journal, PodEntry
 from higgins.agent.observe import Observer
 from higgins.agent.plan import Have, Step, Verb, plan, waiting
 from higgins.agent.queue import WorkQueue
-from higgins.agent.report import Reporter, status_of
+from higgins.agent.report import NOTHING_KNOWN, Reporter, in_trouble, status_of
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase
 
@@ -54,7 +55,8 @@ class _Pod:
     remembered: bool
     since: float | None = None  # when the wish, or the trouble with it, began; None once all is well
     attempts: int = 0
-    verb: Verb | None = None  # of the step in hand
+    step: Step | None = None  # in hand
+    have: Have | None = None  # as this look found it
     began: dict[str, tuple[datetime.datetime, float]] = dataclasses.field(default_factory=dict)
 
     def waited_s(self) -> float:
@@ -187,10 +189,7 @@ class Loop:
                 return
             reason, wants = self._down[1], [pod.want for pod in self._pods.values()]
         for want in wants:
-            observed = self._journal.pod(want.uuid).observed_generation
-            last = self._reporter.latest(want.uuid) or model.PodStatus(
-                phase=Phase.UNKNOWN, observed_generation=observed
-            )
+            last = self._reporter.latest(want.uuid) or NOTHING_KNOWN
             if last.phase is not Phase.GONE:
                 text = f"The container engine of the host does not answer: {reason}"
                 self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=text))
@@ -201,12 +200,13 @@ class Loop:
             pod = self._pods.get(uuid)
             if pod is None or self._down is not None:
                 return
-        pod.verb = None
+        pod.step = pod.have = None
         pod.waited_s()
         try:
             self._converge(pod)
         except errors.HigginsError as error:
             self._trouble(pod, error)
+        pod.have = None
 
     def broken(self, uuid: str, error: Exception) -> None:
         """Looking after a pod failed in a way that nobody foresaw: try it again until its deadline."""
@@ -219,7 +219,8 @@ class Loop:
         replans, last = 0, None
         while True:
             want = pod.want
-            have = self._observer.have(want)
+            pod.step = None
+            have = pod.have = self._observer.have(want)
             steps = plan(want, have)
             if not any(step.verb is Verb.PULL for step in steps):
                 self._executor.leave_pulls(want.uuid)
@@ -240,7 +241,7 @@ class Loop:
                 return
             except Replan as wrong:
                 replans += 1
-                if replans > MOST_REPLANS or (pod.verb is Verb.RESIZE and isinstance(wrong.cause, errors.Conflict)):
+                if replans > MOST_REPLANS or (_verb(pod) is Verb.RESIZE and isinstance(wrong.cause, errors.Conflict)):
                     raise wrong.cause from wrong
 
     def _has_failed(self, want: model.Assignment) -> bool:
@@ -251,7 +252,7 @@ class Loop:
         for step in steps:
             if pod.want is not want or not self.knows(want.uuid):
                 return
-            pod.verb = step.verb
+            pod.step = step
             self._do(pod, want, step)
 
     def _do(self, pod: _Pod, want: model.Assignment, step: Step) -> None:
@@ -290,7 +291,8 @@ class Loop:
         entry = self._journal.pod(want.uuid)
         if steps:
             phase = None if all(step.verb.traits.harmless for step in steps) else Phase.FAILED
-            self._say(want, have, want.generation, phase=phase, reason=entry.failed_reason)
+            entry = dataclasses.replace(entry, observed_generation=want.generation)
+            self._say(want, have, entry, phase=phase, reason=entry.failed_reason)
             return
         reason = waiting(want, have)
         if reason:
@@ -299,20 +301,18 @@ class Loop:
                 self._fail(pod, want, errors.Timeout(f"Gave up: {reason}; see its logs."))
                 return
             self._queue.add(want.uuid, after_s=max(left_s, 1.0))
-            self._say(want, have, entry.observed_generation, reason=reason)
+            self._say(want, have, entry, reason=reason)
             return
         pod.attempts, pod.since = 0, None
         if not pod.remembered:
-            entry = dataclasses.replace(
-                entry, observed_generation=want.generation, failed_generation=0, failed_reason=""
-            )
+            entry = PodEntry(observed_generation=want.generation, fulfilled_generation=want.generation)
             self._journal.note_pod(want.uuid, entry)
-        self._say(want, have, entry.observed_generation)
+        self._say(want, have, entry)
 
     def _say(
-        self, want: model.Assignment, have: Have, observed: int, *, phase: Phase | None = None, reason: str = ""
+        self, want: model.Assignment, have: Have, entry: PodEntry, *, phase: Phase | None = None, reason: str = ""
     ) -> None:
-        self._tell(want.uuid, status_of(want, have, observed_generation=observed, phase=phase, reason=reason))
+        self._tell(want.uuid, status_of(want, have, entry, phase=phase, reason=reason))
 
     def _tell(self, uuid: str, status: model.PodStatus) -> None:
         with self._lock:
@@ -326,35 +326,40 @@ class Loop:
         if left_s > 0:
             self._queue.add(want.uuid, after_s=left_s)
             return
-        observed = self._journal.pod(want.uuid).observed_generation
-        self._say(want, have, observed, reason="The image is being pulled.")
+        self._say(want, have, self._journal.pod(want.uuid), reason="The image is being pulled.")
 
     def _trouble(self, pod: _Pod, error: errors.HigginsError) -> None:
         want = pod.want
-        waited_s = pod.waited_s()
-        deadline_s = self._timings.pull_deadline_s if pod.verb is Verb.PULL else self._timings.wish_deadline_s
-        deleting = want.desired is Desired.DELETED
-        failed = self._has_failed(want)
-        if not deleting and not failed and (not error.retryable or waited_s >= deadline_s):
+        waited_s, deadline_s = pod.waited_s(), self._deadline_s(pod)
+        ends = want.desired is not Desired.DELETED and not self._has_failed(want)
+        if ends and (not error.retryable or waited_s >= deadline_s):
             self._fail(pod, want, error)
             return
         delay_s = self._timings.backoff_first_s * 2 ** min(pod.attempts, 20)
         delay_s = min(delay_s, self._timings.backoff_most_s) * random.uniform(0.75, 1.25)  # noqa: S311
-        if not deleting and not failed:
+        if ends:
             delay_s = min(delay_s, max(deadline_s - waited_s, 0.01))
         pod.attempts += 1
         self._queue.add(want.uuid, after_s=delay_s)
         with self._lock:
             if self._down is not None:
                 return
-        entry = self._journal.pod(want.uuid)
-        last = self._reporter.latest(want.uuid) or model.PodStatus(phase=Phase.PREPARING, observed_generation=0)
-        last = dataclasses.replace(
-            last, observed_generation=entry.observed_generation, reason=f"{error.message} It is tried again."
-        )
-        if failed:
-            last = dataclasses.replace(last, phase=Phase.FAILED, reason=entry.failed_reason)
-        self._tell(want.uuid, last)
+        self._tell_trouble(pod, error, waited_s)
+
+    def _deadline_s(self, pod: _Pod) -> float:
+        """How long what goes wrong now is tried again. What was fulfilled once and costs no container has no end: it is put back some time."""
+        fulfilled = self._journal.pod(pod.want.uuid).fulfilled_generation == pod.want.generation
+        if fulfilled and (pod.step is None or pod.step.verb.traits.harmless):
+            return math.inf
+        return self._timings.pull_deadline_s if _verb(pod) is Verb.PULL else self._timings.wish_deadline_s
+
+    def _tell_trouble(self, pod: _Pod, error: errors.HigginsError, waited_s: float) -> None:
+        """Say what is wrong, once something is known of the pod or it has been unknown for long."""
+        want, last = pod.want, self._reporter.latest(pod.want.uuid)
+        if last is None and pod.have is None and waited_s < self._timings.unknown_after_s:
+            return
+        reason = f"{error.message} It is tried again."
+        self._tell(want.uuid, in_trouble(want, pod.have, last, self._journal.pod(want.uuid), reason))
 
     def _fail(self, pod: _Pod, want: model.Assignment, error: errors.HigginsError) -> None:
         reason = error.message or "It failed without saying why; see the agent's log."
@@ -367,9 +372,15 @@ class Loop:
                 observed_generation=want.generation,
                 failed_generation=want.generation,
                 failed_reason=reason,
+                failed_verb=pod.step.verb.value if pod.step else "",
+                failed_target=pod.step.target if pod.step else "",
             ),
         )
         self._queue.add(want.uuid)
+
+
+def _verb(pod: _Pod) -> Verb | None:
+    return pod.step.verb if pod.step else None
 
 
 def _now() -> datetime.datetime:

@@ -10,10 +10,11 @@ import dataclasses
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from higgins.agent.plan import ENDED, Have, ended_for_good, members
+from higgins.agent.journal import PodEntry
+from higgins.agent.plan import ENDED, Have, Verb, ended_for_good, members
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase
 from higgins.wire.contract import ImageReport, PodReport, Report, ReportAnswer
@@ -22,6 +23,8 @@ LOG = logging.getLogger(__name__)
 MOST_EVENTS = 10_000
 EVENTS_AT_ONCE = 500
 KILLED = 137
+HARMLESS = frozenset(verb.value for verb in Verb if verb.traits.harmless)
+NOTHING_KNOWN = model.PodStatus(phase=Phase.UNKNOWN, observed_generation=0, partial=True)
 
 
 class TakesReports(Protocol):
@@ -55,9 +58,12 @@ def phase_of(want: model.Assignment, have: Have) -> Phase:
 
 
 def status_of(
-    want: model.Assignment, have: Have, *, observed_generation: int, phase: Phase | None = None, reason: str = ""
+    want: model.Assignment, have: Have, entry: PodEntry, *, phase: Phase | None = None, reason: str = ""
 ) -> model.PodStatus:
     """The status to report; ``phase`` instead of the one that the facts say."""
+    failed = entry.observed_generation == entry.failed_generation != 0
+    refused = _refused(want, have, entry)
+    ports = tuple(plug for plug in want.plugs if plug.port not in refused and _is_plugged(want, have, entry, plug))
     containers = []
     for spec in members(want):
         facts = have.containers.get(spec.uuid)
@@ -66,16 +72,62 @@ def status_of(
     owner = have.containers.get(want.spec.containers[0].uuid)
     return model.PodStatus(
         phase=phase or phase_of(want, have),
-        observed_generation=observed_generation,
+        observed_generation=entry.observed_generation,
         observed_run=min((have.runs.get(spec.uuid, 0) for spec in want.spec.containers), default=0),
         reason=reason or _reason(want, have),
         containers=tuple(containers),
-        addresses=_plugged(want, have) if want.plugs else _addresses(want, owner.addresses if owner else ()),
+        addresses=_plugged(ports) if want.plugs else _addresses(want, owner.addresses if owner else ()),
+        ports=tuple(model.PluggedPort(port=plug.port, network=plug.network, given=plug.given) for plug in ports),
+        failed=failed,
+        refused=refused,
     )
 
 
-def _plugged(want: model.Assignment, have: Have) -> tuple[model.Address, ...]:
-    """Addresses of the ports that are plugged, whatever state the containers are in."""
+def in_trouble(
+    want: model.Assignment, have: Have | None, last: model.PodStatus | None, entry: PodEntry, reason: str
+) -> model.PodStatus:
+    """The status of a pod of which something just went wrong: the last reported if any, else as much as is known.
+
+    ``have`` may be what was there before the step that failed, and is ``None`` when that could not be seen.
+    """
+    if (last is None or last.partial) and have is not None:
+        last = dataclasses.replace(status_of(want, have, entry), partial=True)
+    last = last or NOTHING_KNOWN
+    last = dataclasses.replace(last, observed_generation=entry.observed_generation, reason=reason)
+    if want.desired is Desired.DELETED or entry.failed_generation != want.generation:
+        return last
+    last = dataclasses.replace(last, failed=True, reason=entry.failed_reason)
+    ended = last.phase is Phase.PREPARING or (entry.failed_verb and entry.failed_verb not in HARMLESS)
+    return dataclasses.replace(last, phase=Phase.FAILED) if ended else last
+
+
+def _refused(want: model.Assignment, have: Have, entry: PodEntry) -> tuple[str, ...]:
+    """The port at which the observed wish failed; none once that wish was fulfilled, whatever was lost since."""
+    if (
+        entry.failed_generation in (0, entry.fulfilled_generation)
+        or entry.failed_generation != entry.observed_generation
+    ):
+        return ()
+    if entry.failed_verb == Verb.PLUG:
+        ports = [plug.port for plug in want.plugs if plug.port == entry.failed_target]
+        missing = [port for port in ports if not have.plugs.get(port)]
+    elif entry.failed_verb == Verb.CONNECT and (facts := have.containers.get(entry.failed_target)):
+        missing = [plug.port for plug in want.plugs if facts.ports is not None and plug.port not in facts.ports]
+    else:
+        missing = []
+    return tuple(missing[:1])  # those after it were not tried
+
+
+def _is_plugged(want: model.Assignment, have: Have, entry: PodEntry, plug: model.Plug) -> bool:
+    """Whether a port is in the pod, whatever state the containers are in. What a fulfilled wish gave the pod and the host lost is put back."""
+    if entry.fulfilled_generation == want.generation:
+        return True
+    owner = have.containers.get(want.spec.containers[0].uuid)
+    taken = owner is None or owner.ports is None or plug.port in owner.ports
+    return taken and have.plugs.get(plug.port, False)
+
+
+def _plugged(plugs: Iterable[model.Plug]) -> tuple[model.Address, ...]:
     return tuple(
         model.Address(
             network=plug.network,
@@ -85,8 +137,7 @@ def _plugged(want: model.Assignment, have: Have) -> tuple[model.Address, ...]:
             subnet=fixed.subnet,
             preserve_on_delete=plug.given,
         )
-        for plug in want.plugs
-        if plug.port in have.plugs
+        for plug in plugs
         for fixed in plug.fixed_ips
     )
 

@@ -51,12 +51,16 @@ class Mount:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkWish:
-    """A network (or a given port on it) the pod must be on; addresses are the fixed ones that the user asked for."""
+    """A network (or a given port on it) the pod must be on; addresses are the fixed ones that the user asked for.
+
+    ``generation`` is that of the wish that attached it to the pod; 0: it came with the pod.
+    """
 
     network: str
     port: str | None = None
     v4: str | None = None
     v6: str | None = None
+    generation: int = 0
 
     @property
     def key(self) -> str:
@@ -299,11 +303,22 @@ class ContainerStatus:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PluggedPort:
+    """A port of Neutron that is in the pod; one that is ``given`` outlives it."""
+
+    port: str
+    network: str
+    given: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PodStatus:
     """What a host reported of one pod.
 
     ``observed_generation`` is the newest wish that the host has fully dealt with (converged or failed);
     ``observed_run`` the last run it started. ``reason`` says why the phase is what it is, for the user.
+    ``failed``: that wish failed, whatever the phase; ``refused`` are the ports that it failed at, which the host never had in the pod.
+    ``partial``: only ``phase`` and ``reason`` are said, the host does not know the rest, which stays as it was last reported.
     """
 
     phase: Phase
@@ -312,6 +327,10 @@ class PodStatus:
     reason: str = ""
     containers: tuple[ContainerStatus, ...] = ()
     addresses: tuple[Address, ...] = ()
+    ports: tuple[PluggedPort, ...] = ()
+    failed: bool = False
+    refused: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from higgins.control.container import undo
-from higgins.core.phase import Phase
+from higgins.core.phase import Wish
 from higgins.provision.ports import applied
+from higgins.store import actions
 from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
@@ -38,25 +39,41 @@ class Undo:
     def run_once(self) -> None:
         """One round."""
         with self._db.read() as tx:
-            found = [(pod, _not_plugged(tx, pod)) for pod in provisioning.attached_with_reason(tx)]
-        failed = [(pod, networks) for pod, networks in found if networks]
-        for pod, networks in failed:
-            LOG.warning("Pod %s goes on without %s: %s", pod.uuid, ", ".join(networks), pod.reason)
+            found = provisioning.refused(tx)
+        for pod in found:
             with self._db.write() as tx:
-                _take_out(tx, pod, self._sealer, networks=networks, groups=set(), reason=pod.reason or "")
-        if failed:
+                self._take_out(tx, pod)
+        if found:
             self._hints.nudge(hints.PROVISION)
 
+    def _take_out(self, tx: Transaction, pod: Pod) -> None:
+        """What was to be attached and is not goes out of the wish. Where nothing of that is left, the wishes have ended all the same."""
+        reason = pod.reason or ""
+        there, missing = _attached(tx, pod)
+        if missing:
+            LOG.warning("Pod %s goes on without %s: %s", pod.uuid, ", ".join(sorted(missing)), reason)
+            _take_out(tx, pod, self._sealer, networks=missing, groups=set(), reason=reason)
+            return
+        if there:
+            actions.finish_wishes(tx, pod.uuid, pod.generation, only=Wish.NETWORK_ATTACH, of=there)
+        actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
 
-def _not_plugged(tx: Transaction, pod: Pod) -> set[str]:
-    """The keys of those networks whose port the host does not report; of a pod that failed with all of them the last one attached."""
-    reported = {one.port for one in pod.status.addresses} if pod.status is not None else set()
+
+def _attached(tx: Transaction, pod: Pod) -> tuple[set[int], set[str]]:
+    """Of attaches that have not ended: the generations of those whose port is there, and the keys of the networks that the host refused.
+
+    Where it refused another one, all that are not there: they were not tried.
+    """
+    reported = pod.status
+    if reported is None:
+        return set(), set()
+    wished = actions.open_generations(tx, pod.uuid, Wish.NETWORK_ATTACH)
+    attached = [one for one in pod.spec.networks if one.generation in wished]
     entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == KindName.PORT]
-    plugged = {one.key for one in entries if one.external_id in reported}
-    missing = {wish.key for wish in pod.spec.networks if wish.key not in plugged}
-    if missing and plugged:
-        return missing
-    return {wish.key for wish in pod.spec.networks[-1:]} if missing or pod.phase is Phase.FAILED else set()
+    has = {one.key for one in entries if one.external_id in {port.port for port in reported.ports}}
+    refused = {one.key for one in entries if one.external_id in reported.refused}
+    missing = {one.key for one in attached if one.key not in has}
+    return {one.generation for one in attached if one.key in has}, missing & refused or missing
 
 
 def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:

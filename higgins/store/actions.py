@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,19 +87,21 @@ def finish(tx: Transaction, pod_uuid: str, request_id: str, *, error: str | None
 
 
 def finish_wishes(
-    tx: Transaction, pod_uuid: str, generation: int, *, error: str | None = None, only: str | None = None
+    tx: Transaction,
+    pod_uuid: str,
+    generation: int,
+    *,
+    error: str | None = None,
+    only: str | None = None,
+    of: Collection[int] = (),
 ) -> None:
-    """End a pod's wishes up to a generation; with ``only`` those of this name."""
+    """End a pod's wishes up to a generation; with ``only`` those of this name, with ``of`` those of these generations."""
     due = [actions.c.pod_uuid == pod_uuid, actions.c.generation <= generation, actions.c.finished_at.is_(None)]
     if only is not None:
         due.append(actions.c.action == str(only))
+    if of:
+        due.append(actions.c.generation.in_(sorted(of)))
     tx.change(actions.update().where(*due).values(**_ended(tx, error)))
-
-
-def failed_after_all(tx: Transaction, pod_uuid: str, generation: int, action: str, reason: str) -> None:
-    """Say of the wish of this generation, if it was this action, that it failed, though it was ended as done."""
-    this = (actions.c.pod_uuid == pod_uuid, actions.c.generation == generation, actions.c.action == str(action))
-    tx.change(actions.update().where(*this, actions.c.message.is_(None)).values(message=ERROR, reason=reason))
 
 
 def finish_gone(tx: Transaction, observed: Mapping[str, int]) -> None:
@@ -136,6 +138,19 @@ def is_open(tx: Transaction, pod_uuid: str, action: str) -> bool:
     """Whether an action of this name has not ended."""
     this = (actions.c.pod_uuid == pod_uuid, actions.c.action == str(action), actions.c.finished_at.is_(None))
     return tx.row(sa.select(actions.c.id).where(*this).limit(1)) is not None
+
+
+def open_of(tx: Transaction, pod_uuids: Collection[str], action: str) -> frozenset[str]:
+    """Those of the pods that have an action of this name which has not ended."""
+    this = (actions.c.pod_uuid.in_(sorted(pod_uuids)), actions.c.action == str(action), actions.c.finished_at.is_(None))
+    return frozenset(row[0] for row in tx.rows(sa.select(actions.c.pod_uuid).where(*this)))
+
+
+def open_generations(tx: Transaction, pod_uuid: str, action: str) -> frozenset[int]:
+    """The generations of a pod's wishes of this name that have not ended."""
+    this = (actions.c.pod_uuid == pod_uuid, actions.c.action == str(action), actions.c.finished_at.is_(None))
+    rows = tx.rows(sa.select(actions.c.generation).where(*this, actions.c.generation.is_not(None)))
+    return frozenset(row[0] for row in rows)
 
 
 def _visible(pod_uuid: str, scope: Scope) -> builtins.list[sa.ColumnElement[bool]]:

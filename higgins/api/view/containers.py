@@ -106,25 +106,33 @@ def addresses(reported: model.PodStatus | None) -> dict[str, list[dict[str, Any]
 
 
 def networks(pod: Pod, *, flat: bool) -> list[dict[str, Any]]:
-    """The networks a pod is on: one entry an address (``flat``, to 1.17), or one a port with its addresses."""
-    found = pod.status.addresses if pod.status is not None else ()
+    """The networks a pod is on: one entry an address (``flat``, to 1.17), or one a port with its addresses. A port may have none."""
+    reported = pod.status
+    if reported is None:
+        return []
+    ports: dict[tuple[str, str | None], list[model.Address]] = {(one.network, one.port): [] for one in reported.ports}
+    for address in reported.addresses:
+        ports.setdefault((address.network, address.port), []).append(address)
     if flat:
-        return [
-            {
-                "net_id": address.network,
-                "subnet_id": address.subnet,
-                "port_id": address.port,
-                "version": address.version,
-                "ip_address": address.addr,
-            }
-            for address in found
-        ]
-    ports: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
-    for address in found:
-        ports.setdefault((address.network, address.port), []).append(
-            {"ip_address": address.addr, "version": address.version, "subnet_id": address.subnet}
-        )
-    return [{"net_id": net, "port_id": port, "fixed_ips": ips} for (net, port), ips in ports.items()]
+        return [_flat(net, port, address) for (net, port), of_port in ports.items() for address in (of_port or (None,))]
+    return [
+        {
+            "net_id": net,
+            "port_id": port,
+            "fixed_ips": [{"ip_address": one.addr, "version": one.version, "subnet_id": one.subnet} for one in of_port],
+        }
+        for (net, port), of_port in ports.items()
+    ]
+
+
+def _flat(network: str, port: str | None, address: model.Address | None) -> dict[str, Any]:
+    return {
+        "net_id": network,
+        "subnet_id": address.subnet if address else None,
+        "port_id": port,
+        "version": address.version if address else None,
+        "ip_address": address.addr if address else None,
+    }
 
 
 def _naive(moment: datetime.datetime | None) -> datetime.datetime | None:

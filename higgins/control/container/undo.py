@@ -23,6 +23,7 @@ def take_out(
     Every other wish goes on. ``Overtaken`` when the pod was changed meanwhile: then nothing was changed.
     """
     spec = pods.open_spec(pod, sealer)
+    wished = {one.generation for one in spec.networks if one.key in networks}
     spec = dataclasses.replace(
         spec,
         networks=tuple(one for one in spec.networks if one.key not in networks),
@@ -30,8 +31,8 @@ def take_out(
     )
     wish = Wish.NETWORK_DETACH if networks else Wish.REMOVE_SECURITY_GROUP
     pods.change(tx, pod, wish=wish, request_id=pod.request_id, sealer=sealer, spec=spec)
-    failed = ((Wish.NETWORK_ATTACH, networks), (Wish.ADD_SECURITY_GROUP, groups))
-    for name, taken_out in failed:
-        if taken_out:
-            actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason, only=name)
-            actions.failed_after_all(tx, pod.uuid, pod.generation, name, reason)
+    if networks:  # of one that was attached by a release which did not note its wish, every attach fails
+        of = () if 0 in wished else wished
+        actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason, only=Wish.NETWORK_ATTACH, of=of)
+    if groups:
+        actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason, only=Wish.ADD_SECURITY_GROUP)

@@ -45,7 +45,8 @@ class Wiring:
                 )
             self._networking.check_changeable(pod.spec)
             spec = pods.open_spec(pod, self._means.sealer)
-            return dataclasses.replace(spec, networks=(*spec.networks, wish))
+            attached = dataclasses.replace(wish, generation=pod.generation + 1)
+            return dataclasses.replace(spec, networks=(*spec.networks, attached))
 
         return self._wish(caller, pod.uuid, Wish.NETWORK_ATTACH, respec, rule=rule)
 

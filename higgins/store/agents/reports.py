@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from higgins.core import model
-from higgins.core.phase import Phase
+from higgins.core.phase import Phase, Wish
 from higgins.store import actions, claims
 from higgins.store.hosts import facts_columns
 from higgins.store.loops import removal
@@ -79,6 +79,11 @@ _POD = (
         reported_at=sa.bindparam("now"),
     )
 )
+_PARTLY = (
+    pods.update()
+    .where(pods.c.uuid == sa.bindparam("of_pod"), pods.c.host_id == sa.bindparam("of_host"))
+    .values(phase=sa.bindparam("new_phase"), reason=sa.bindparam("new_reason"), reported_at=sa.bindparam("now"))
+)
 _ACTION = (
     actions_table.update()
     .where(
@@ -112,7 +117,8 @@ def take(tx: Transaction, host_id: int, report: Report) -> Taken | None:
     """Write a report, or nothing (``None``) when it is not newer than the last one taken of this host.
 
     Pods, events and images that are not this host's are passed over. Wishes that a pod has observed are finished, with the pod's reason
-    where it failed; those of a pod that is gone are finished with its row. ``Overtaken`` when two reports of a host were taken at once.
+    where they failed; those of a pod that is gone are finished with its row. Where ports were refused to which a network was to be attached,
+    ``provision.undo`` finishes them. ``Overtaken`` when two reports of a host were taken at once.
     """
     newest = {pod.uuid: pod.status for pod in report.pods}
     gone = {uuid: status.observed_generation for uuid, status in newest.items() if status.phase is Phase.GONE}
@@ -144,20 +150,16 @@ def _is_newer(tx: Transaction, host_id: int, report: Report, removed: Sequence[r
 
 def _write_pods(tx: Transaction, host_id: int, report: Report, newest: Mapping[str, model.PodStatus]) -> set[str]:
     """Writes what is reported of pods; gives the uuids among them and the report's events that are this host's."""
-    rows = [
-        {
-            "of_pod": uuid,
-            "of_host": host_id,
-            "new_phase": status.phase.value,
-            "new_generation": status.observed_generation,
-            "new_run": status.observed_run,
-            "new_reason": status.reason or None,
-            "new_status": _encoder.encode(status).decode(),
-            "now": tx.now,
-        }
-        for uuid, status in newest.items()
-    ]
-    matched = tx.change_many(_POD, rows)
+    whole, partly = [], []
+    for uuid, status in newest.items():
+        row = {"of_pod": uuid, "of_host": host_id, "now": tx.now}
+        row |= {"new_phase": status.phase.value, "new_reason": status.reason or None}
+        if status.partial:
+            partly.append(row)
+            continue
+        row |= {"new_generation": status.observed_generation, "new_run": status.observed_run}
+        whole.append(row | {"new_status": _encoder.encode(status).decode()})
+    matched = tx.change_many(_POD, whole) + tx.change_many(_PARTLY, partly)
     over = {pod.uuid for pod in report.pods} - newest.keys()
     named = newest.keys() | {step.pod for step in report.events} - over
     if not named or (matched == len(newest) == len(named)):
@@ -167,18 +169,29 @@ def _write_pods(tx: Transaction, host_id: int, report: Report, newest: Mapping[s
 
 
 def _finish_wishes(tx: Transaction, reported: Sequence[PodReport], own: set[str]) -> None:
-    rows = [
-        {
-            "of_pod": pod.uuid,
-            "up_to": pod.status.observed_generation,
-            "now": tx.now,
-            "new_message": actions.ERROR if pod.status.phase is Phase.FAILED else None,
-            "new_reason": pod.status.reason or None if pod.status.phase is Phase.FAILED else None,
-        }
+    done = [
+        pod
         for pod in reported
-        if pod.uuid in own and pod.status.phase is not Phase.GONE and pod.status.observed_generation > 0
+        if pod.uuid in own
+        and pod.status.phase is not Phase.GONE
+        and pod.status.observed_generation > 0
+        and not pod.status.partial
     ]
-    tx.change_many(_ACTION, rows)
+    refused = [pod.uuid for pod in done if pod.status.refused]
+    left = actions.open_of(tx, refused, Wish.NETWORK_ATTACH) if refused else frozenset()
+    tx.change_many(_ACTION, [_finished(tx, pod) for pod in done if pod.uuid not in left])
+
+
+def _finished(tx: Transaction, pod: PodReport) -> dict[str, Any]:
+    status = pod.status
+    failed = status.failed or status.phase is Phase.FAILED
+    return {
+        "of_pod": pod.uuid,
+        "up_to": status.observed_generation,
+        "now": tx.now,
+        "new_message": actions.ERROR if failed else None,
+        "new_reason": status.reason or None if failed else None,
+    }
 
 
 def _write_images(tx: Transaction, host_id: int, reported: Sequence[ImageReport]) -> None:

@@ -17,6 +17,7 @@ from higgins.store.loops import holds, removal
 from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.session import Overtaken, Row, Transaction
+from higgins.store.tables import actions as actions_table
 from higgins.store.tables import hosts, ledger
 from higgins.store.tables import pods as table
 
@@ -112,11 +113,13 @@ def failed(tx: Transaction, pod: Pod, reason: str) -> None:
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
 
 
-def attached_with_reason(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
-    """Pods whose newest wish is one more network, which their host has dealt with, saying what is wrong."""
+def refused(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
+    """Pods whose host has dealt with their newest wish and names ports that it could not plug, while an attach has not ended."""
     dealt_with = (table.c.observed_generation >= table.c.generation, table.c.reason.is_not(None))
-    wished = (table.c.wish == Wish.NETWORK_ATTACH.value, table.c.desired != Desired.DELETED.value)
-    return [pods.from_row(row) for row in tx.rows(pods.SELECT.where(*wished, *dealt_with).limit(most))]
+    attach = (actions_table.c.action == Wish.NETWORK_ATTACH.value, actions_table.c.finished_at.is_(None))
+    open_attach = sa.exists().where(actions_table.c.pod_uuid == table.c.uuid, *attach)
+    rows = tx.rows(pods.SELECT.where(*dealt_with, table.c.desired != Desired.DELETED.value, open_attach).limit(most))
+    return [pod for pod in map(pods.from_row, rows) if pod.status is not None and pod.status.refused]
 
 
 def again(tx: Transaction, pod_uuid: str) -> None:

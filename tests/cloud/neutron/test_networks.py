@@ -195,6 +195,8 @@ def test_an_attach_that_its_host_cannot_do_fails_alone(wired: Wired, net: Net, o
     wired.settle()
     failed = wired.report(pod, phase, plugged=before, reason="The bridge br-int is not there.")
     assert derive(failed).status is (Status.ERROR if phase is Phase.FAILED else Status.RUNNING)
+    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
+    assert action.finished_at is None
     wired.undo.run_once()
     wired.settle()
     assert derive(wired.report(pod)) == (Status.RUNNING, None, None)
@@ -203,3 +205,18 @@ def test_an_attach_that_its_host_cannot_do_fails_alone(wired: Wired, net: Net, o
     assert [port.network_id for port in wired.ports(pod)] == [net.id]
     wired.undo.run_once()
     assert derive(wired.now(pod)).status is Status.RUNNING
+
+
+def test_a_network_that_was_attached_is_never_taken_for_what_its_host_says_later(
+    wired: Wired, net: Net, other: Net
+) -> None:
+    pod, who = wired.made(NetworkRequest(network=net.id)), wired.who()
+    wired.control.containers.network_attach(who, pod.uuid, network=other.id)
+    wired.settle()
+    wired.report(pod)
+    for phase in (Phase.FAILED, Phase.RUNNING):
+        wired.report(pod, phase, plugged=(), reason="Open vSwitch does not answer.")
+        wired.undo.run_once()
+        wired.settle()
+    action, _ = wired.control.actions.get(who, pod.uuid, who.request_id)
+    assert (action.message, len(wired.ports(pod))) == (None, 2)

@@ -155,17 +155,22 @@ class Wired:
     def report(
         self, pod: Pod, phase: Phase = Phase.RUNNING, *, plugged: tuple[model.Plug, ...] | None = None, reason: str = ""
     ) -> Pod:
-        """The host has dealt with the newest wish, and provisioning takes back what that sets free."""
+        """The host has dealt with the newest wish, refusing what is not ``plugged``, and provisioning takes back what that sets free."""
         now = self.row(pod)
         assert now is not None
         assert now.host_id is not None
         self._numbers += 1
+        wanted = self.plugs(pod)
+        has = wanted if plugged is None else plugged
         status = model.PodStatus(
             phase=phase,
             observed_generation=now.generation,
             observed_run=now.run,
             reason=reason,
-            addresses=addresses(self.plugs(pod) if plugged is None else plugged),
+            addresses=addresses(has),
+            ports=tuple(model.PluggedPort(port=one.port, network=one.network, given=one.given) for one in has),
+            failed=has != wanted,
+            refused=tuple(one.port for one in wanted if one not in has)[:1],
         )
         said = contract.Report(number=self._numbers, pods=(contract.PodReport(uuid=pod.uuid, status=status),))
         with self.db.write() as tx:

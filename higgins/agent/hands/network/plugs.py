@@ -92,12 +92,20 @@ class Network:
             return Found()
         plugs = {}
         for port in {*known, *(plug.port for plug in want.plugs)}:
-            linked = self._kernel.has_link(names.outer(port))
-            if linked or self._bridges.has(port):
-                plugs[port] = bool(linked and port in known and known[port].bridge and self._bridges.has(port))
+            linked, placed = self._kernel.has_link(names.outer(port)), self._has_place(port)
+            if linked or placed is not False:
+                plugs[port] = bool(linked and port in known and known[port].bridge and placed)
             else:
                 self._forget(want.uuid, port)
         return Found(namespace=self._kernel.has_namespace(self.path(want.uuid)) if self.joins else None, plugs=plugs)
+
+    def _has_place(self, port: str) -> bool | None:
+        """Whether a port is on its bridge; ``None`` when the switch does not say: then a plug or unplug will, and what runs is still seen."""
+        try:
+            return self._bridges.has(port)
+        except errors.NotReady as silent:
+            LOG.warning("Whether port %s is plugged is not known: %s", port, silent.message)
+            return None
 
     def make(self, pod: str) -> None:
         """A pod's namespace, with nothing but ``lo``."""
