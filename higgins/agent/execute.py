@@ -16,6 +16,7 @@ from higgins.agent.hands.glance import local_name
 from higgins.agent.hands.image import Pulls
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.hands.network.steps import NetworkSteps
+from higgins.agent.hands.shelf import Shelf, check_name
 from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
 from higgins.agent.plan import Step, Verb, members
@@ -47,11 +48,12 @@ class Executor:
         observer: Observer,
         files: Files,
         pulls: Pulls,
+        shelf: Shelf,
         network: Network | None = None,
         blocks: BlockVolumes | None = None,
     ) -> None:
         self._engine, self._journal, self._observer = engine, journal, observer
-        self._files, self._pulls, self._blocks = files, pulls, blocks
+        self._files, self._pulls, self._shelf, self._blocks = files, pulls, shelf, blocks
         self._networks = NetworkSteps(engine, network, observer.stepping)
         self.verbs: dict[Verb, Callable[[model.Assignment, str], None]] = {
             **self._networks.verbs,
@@ -97,33 +99,41 @@ class Executor:
         if of_glance(want, image):
             self._fetch(want, image, progress)
             return
-        digest = want.digests.get(image)
-        reference = _at_digest(image, digest) if digest else image
-        if digest:
-            here = self._here(image)
-            if here and here.digest == digest:
-                self._keep(want, image, ImageEntry(build=want.build, digest=digest, image_id=here.image_id))
-                return
-        facts = self._pulls.ask(want.uuid, reference, _login(want, image), progress)
+        facts = self._shelf.own(want.project_id, image) or self._at_its_digest(want, image)
         if facts is None:
-            raise InProgress
-        self._keep(want, image, ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id))
+            digest, (record, login) = want.digests.get(image), _login(want, image)
+            self._shelf.fetching(image, record)
+            facts = self._pulls.ask(want.uuid, _at_digest(image, digest) if digest else image, login, progress)
+            if facts is None:
+                raise InProgress
+            self._shelf.fetched(image, facts, record)
+        self._keep(want, image, facts)
+
+    def _at_its_digest(self, want: model.Assignment, image: str) -> ImageFacts | None:
+        """The image of this name that the build was made of before, when it is here still."""
+        digest = want.digests.get(image)
+        if digest is None:
+            return None
+        try:
+            facts = self._shelf.found(image, _login(want, image)[0]) or self._engine.image(image)
+        except errors.ImageNotFound:
+            return None
+        return facts if facts.digest == digest else None
 
     def _fetch(self, want: model.Assignment, image: str, progress: Callable[[str], None]) -> None:
         """Have an image of Glance, which is the same data for as long as it has its name here: none is fetched twice."""
         grant = granted(want, image)
-        facts = self._here(local_name(grant)) or self._pulls.ask(want.uuid, local_name(grant), grant, progress)
+        facts: ImageFacts | None
+        try:
+            facts = self._engine.image(local_name(grant))
+        except errors.ImageNotFound:
+            facts = self._pulls.ask(want.uuid, local_name(grant), grant, progress)
         if facts is None:
             raise InProgress
-        self._keep(want, image, ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id))
+        self._keep(want, image, facts)
 
-    def _here(self, reference: str) -> ImageFacts | None:
-        try:
-            return self._engine.image(reference)
-        except errors.ImageNotFound:
-            return None
-
-    def _keep(self, want: model.Assignment, image: str, entry: ImageEntry) -> None:
+    def _keep(self, want: model.Assignment, image: str, facts: ImageFacts) -> None:
+        entry = ImageEntry(build=want.build, digest=facts.digest, image_id=facts.image_id)
         self._journal.resolved(want.uuid, image, entry)
         self._observer.image(want.uuid, image, present=True)
 
@@ -133,12 +143,14 @@ class Executor:
         first = want.spec.containers[0].uuid
         joins = uuid != first and spec in want.spec.containers
         try:
+            image, image_id = self._image_for(want, spec.image)
             self._engine.create(
                 Creation(
                     pod=want.uuid,
                     build=want.build,
                     spec=spec,
-                    image=self._reference(want, spec.image),
+                    image=image,
+                    image_id=image_id,
                     hostname=None if joins else want.spec.hostname,
                     binds=self._binds(want, spec),
                     **self._networks.of_container(want, spec),
@@ -154,14 +166,19 @@ class Executor:
         entry = self._journal.container(want.uuid, uuid)
         self._journal.note(dataclasses.replace(entry, build=want.build, intent_run=0, intent_started_at=None))
 
-    def _reference(self, want: model.Assignment, image: str) -> str:
+    def _image_for(self, want: model.Assignment, image: str) -> tuple[str, str | None]:
+        """The name to make a container of, and the id where it must be a certain one of those that lie here."""
         if of_glance(want, image):
-            return local_name(granted(want, image))
+            return local_name(granted(want, image)), None
+        check_name(image)
         entry = self._journal.image(want.uuid, image, want.build)
         if entry:
-            return entry.image_id
+            return image, entry.image_id
         digest = want.digests.get(image)
-        return _at_digest(image, digest) if digest else image
+        name = _at_digest(image, digest) if digest else image
+        facts = self._shelf.own(want.project_id, image) or self._at_its_digest(want, image)
+        facts = facts or self._shelf.found(name, _login(want, image)[0])
+        return name, facts.image_id if facts else None
 
     def _binds(self, want: model.Assignment, spec: model.ContainerSpec) -> tuple[Bind, ...]:
         names = {grant.uuid: self._place(grant) for grant in want.volumes}
@@ -285,8 +302,14 @@ def _at_digest(image: str, digest: str) -> str:
     return f"{head}{slash}{last.split(':', 1)[0]}@{digest}"
 
 
-def _login(want: model.Assignment, image: str) -> model.RegistryLogin | None:
-    """The login to the registry that the image names, and to no other: the domain of a record may have changed since the spec was written."""
+def _login(want: model.Assignment, image: str) -> tuple[str, model.RegistryLogin | None]:
+    """The login to the registry that the image names, and to no other: the domain of a record may have changed since the spec was written.
+
+    With the uuid of its record; that is empty where nobody needs one to get the image so.
+    """
     domain = parse(image).domain
-    named = (want.registries.get(spec.registry or "") for spec in members(want) if spec.image == image)
-    return next((login for login in named if login and same_registry(domain, login.domain)), None)
+    for spec in members(want):
+        login = want.registries.get(spec.registry or "") if spec.image == image else None
+        if login and same_registry(domain, login.domain):
+            return (spec.registry or "" if login.username else ""), login
+    return "", None

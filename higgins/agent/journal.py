@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS containers (
 CREATE TABLE IF NOT EXISTS images (
     pod TEXT NOT NULL, image TEXT NOT NULL, build INTEGER NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL,
     PRIMARY KEY (pod, image));
+CREATE TABLE IF NOT EXISTS closed (repository TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS fetched (image_id TEXT NOT NULL, login TEXT NOT NULL, PRIMARY KEY (image_id, login));
 """
 # Of a journal made before there were these columns.
 ADDED = """
@@ -45,6 +47,9 @@ ALTER TABLE pods ADD COLUMN failed_target TEXT NOT NULL DEFAULT '';
 ALTER TABLE pods ADD COLUMN fulfilled_generation INTEGER NOT NULL DEFAULT 0;
 UPDATE pods SET fulfilled_generation = observed_generation WHERE failed_generation <> observed_generation;
 """
+
+MOST_FETCHED = 10_000
+"""Of how many fetches with logins is remembered; who is forgotten asks the registry once more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,9 @@ class Journal:
             (row[0], row[1]): ImageEntry(build=row[2], digest=row[3], image_id=row[4])
             for row in query("SELECT pod, image, build, digest, image_id FROM images")
         }
+        self._closed = {row[0] for row in query("SELECT repository FROM closed")}
+        query(f"DELETE FROM fetched WHERE rowid <= (SELECT MAX(rowid) FROM fetched) - {MOST_FETCHED}")  # noqa: S608
+        self._fetched = {(row[0], row[1]) for row in query("SELECT image_id, login FROM fetched")}
         self._unsaved: set[str] = set()
         self._unsaved_pods: set[str] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
@@ -222,6 +230,32 @@ class Journal:
                 self._images[pod, image] = entry
                 row = (pod, image, entry.build, entry.digest, entry.image_id)
                 self._db.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", row)
+
+    def close_repository(self, repository: str) -> None:
+        """Remember that images of a repository are fetched with a login; it is on the disk when this returns."""
+        with self._lock:
+            if repository not in self._closed:
+                with self._write(durable=True):
+                    self._db.execute("INSERT OR IGNORE INTO closed VALUES (?)", (repository,))
+                self._closed.add(repository)
+
+    def is_closed(self, repository: str) -> bool:
+        """Whether an image of this repository was ever fetched with a login."""
+        with self._lock:
+            return repository in self._closed
+
+    def fetched(self, image_id: str, login: str) -> None:
+        """Remember that a registry gave an image to this login (a record's uuid), or to one without (empty)."""
+        with self._lock:
+            if (image_id, login) not in self._fetched:
+                with self._write(durable=False):
+                    self._db.execute("INSERT OR IGNORE INTO fetched VALUES (?, ?)", (image_id, login))
+                self._fetched.add((image_id, login))
+
+    def has_fetched(self, image_id: str, login: str) -> bool:
+        """Whether this login, or anybody without one, was given an image."""
+        with self._lock:
+            return not self._fetched.isdisjoint(((image_id, login), (image_id, "")))
 
     def number(self, name: str, *, at_least: int = 0) -> int:
         """The next number of a sequence: greater than any given before, by this process or one before it.

@@ -25,6 +25,7 @@ from higgins.agent.hands.file import Files
 from higgins.agent.hands.glance import MOST_IMAGE_BYTES, Fetcher
 from higgins.agent.hands.image import Pulls
 from higgins.agent.hands.network.plugs import Network
+from higgins.agent.hands.shelf import Shelf
 from higgins.agent.journal import Journal
 from higgins.agent.live.answers import Answers
 from higgins.agent.live.server import LiveServer, TlsFiles
@@ -99,8 +100,9 @@ class Agent:
         self._queue = WorkQueue()
         self._observer = Observer(engine, self._journal, files, boot=boot or boot_id(), network=network, blocks=blocks)
         self._fetcher = Fetcher(engine, wire, state_dir / "images", most_bytes=most_image_bytes)
-        pulls = Pulls(engine, self._queue.add, deadline_s=timings.wish_deadline_s, fetch=self._fetcher.fetch)
-        executor = Executor(engine, self._journal, self._observer, files, pulls, network, blocks)
+        pulls = Pulls(engine, self._queue.add, silence_s=timings.wish_deadline_s, fetch=self._fetcher.fetch)
+        self._shelf = Shelf(engine, self._journal)
+        executor = Executor(engine, self._journal, self._observer, files, pulls, self._shelf, network, blocks)
         self._reporter = Reporter(
             wire,
             lambda: self._journal.number("report", at_least=self._least_number),
@@ -124,11 +126,11 @@ class Agent:
 
     def _make_live(self, files: Files, tls: TlsFiles | None) -> None:
         look, holding = self._queue.add, self._fetcher.holding
-        answers = Answers(self._engine, self._observer, self._orphans, files, look, holding=holding)
+        answers = Answers(self._engine, self._observer, self._orphans, files, look, shelf=self._shelf, holding=holding)
         self._live = LiveServer(answers, self._live_address, self._live_token, tls)
 
     def _make_chores(self, files: Files, pulls: Pulls) -> None:
-        self._images = Images(self._engine, pulls, self._reporter, self._queue, self._timings)
+        self._images = Images(self._engine, pulls, self._shelf, self._reporter, self._queue, self._timings)
         self._orphans = Orphans(
             self._engine,
             self._observer,

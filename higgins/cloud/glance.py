@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from higgins.core import errors
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:  # so that types alone need no keystoneauth1
     from higgins.cloud.session import Service, Session
 
 CHUNK_BYTES = 256 * 1024
-PAGE = 200
-MOST_LISTED = 2000
+PAGE = 500
 DOCKER = "docker"
 """The container format of images that a container engine can load."""
 
@@ -45,6 +45,17 @@ class Image:
     def is_active(self) -> bool:
         """Whether its data is there and may be used."""
         return self.status == "active"
+
+
+class Leave(enum.Enum):
+    """Whether a project may use an image; of one that it was offered it must say first that it takes it."""
+
+    GIVEN = "given"
+    OFFERED = "offered"
+    NONE = "none"
+
+
+_LEAVES = {"accepted": Leave.GIVEN, "pending": Leave.OFFERED}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,28 +88,28 @@ class Glance:
             raise errors.ImageNotFound(f"Glance has no image {uuid}, or you may not see it. Name another.") from error
 
     def list(self, *, token: str | None = None, **filters: str) -> Sequence[Image]:
-        """The images that fit Glance's own filters (``name``, ``status``, any property), up to 2000."""
+        """The images that fit Glance's own filters (``name``, ``status``, any property), page by page to the last."""
         found: list[Image] = []
         path, query = "/v2/images", {"limit": str(PAGE)} | {word: _filter(value) for word, value in filters.items()}
-        while len(found) < MOST_LISTED:
+        while True:
             answer = self._service.call("GET", path, query=query, token=token)
-            found += [_image(one) for one in answer["images"]]
-            if not answer.get("next"):
-                break
-            query["marker"] = found[-1].uuid
-        return found
+            page = [_image(one) for one in answer["images"]]
+            found += page
+            if not page or not answer.get("next"):
+                return found
+            query["marker"] = page[-1].uuid
 
-    def may_use(self, image: Image, project_id: str) -> bool:
+    def leave(self, image: Image, project_id: str) -> Leave:
         """Whether a project may use an image: its own, one for all, or one that it was offered and has accepted."""
         if image.owner == project_id or image.visibility in ("public", "community"):
-            return True
+            return Leave.GIVEN
         if image.visibility != "shared":
-            return False
+            return Leave.NONE
         try:
             member = self._service.call("GET", f"/v2/images/{image.uuid}/members/{project_id}")
         except errors.NotFound:
-            return False
-        return cast("bool", member["status"] == "accepted")
+            return Leave.NONE
+        return _LEAVES.get(member["status"], Leave.NONE)
 
     def create(self, new: NewImage, *, token: str | None = None) -> Image:
         """Make an image without data, in the project of who asks."""

@@ -174,10 +174,12 @@ class Containers:
 
     def _found_for(self, caller: Caller, ident: str, image: str | None, image_driver: str | None) -> ImageGrant | None:
         """The image of Glance that a rebuild names, if it is one of Glance."""
-        if "glance" not in self._means.settings.image_drivers or (image is None and image_driver is None):
+        if image is None and image_driver is None:
             return None
-        built = self._wishes.find(caller, ident, "container:rebuild").spec.containers[0]
-        return picture.find(self._means, caller, image or built.image, image_driver or built.image_driver)
+        pod = self._wishes.find(caller, ident, "container:rebuild")
+        built, project = pod.spec.containers[0], pod.project_id
+        driver = image_driver or built.image_driver
+        return picture.find(self._means, caller, image or built.image, driver, project=project)
 
     def rename(self, caller: Caller, ident: str, name: str) -> Pod:
         """Give it another name; ``Conflict`` when it has that name already."""

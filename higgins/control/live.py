@@ -178,7 +178,8 @@ class Live:
     def commit(self, caller: Caller, ident: str, *, repository: str, tag: str | None = None) -> contract.CommitAnswer:
         """Keep its file system as ``repository:tag``: an image of Glance where there is one, and it comes while the caller goes his way.
 
-        Without Glance in the image store of the container's host, and with the tag ``latest`` unless another is named.
+        Without Glance in the image store of the container's host, where only the caller's project finds it, and with the tag ``latest``
+        unless another is named.
         """
         if "glance" in self._means.settings.image_drivers:
             return self._commit_to_glance(caller, ident, repository, tag)
@@ -187,7 +188,8 @@ class Live:
             raise Invalid(
                 f"'{repository}' names a digest, which only an image that exists can have. Name a repository."
             )
-        question = contract.CommitQuestion(repository=named.repo, tag=named.tag or "latest")
+        project, tag = caller.project_id, named.tag or "latest"
+        question = contract.CommitQuestion(project=project, repository=named.repo, tag=tag)
         place = self._reach(caller, ident, Action.COMMIT)
         return self._noted(caller, place, Wish.COMMIT, "commit", question, contract.CommitAnswer)
 

@@ -83,7 +83,7 @@ class Registries:
 
 
 def _check(domain: str | None, name: str | None) -> None:
-    if domain is not None and not reference.is_domain(domain):
+    if domain is not None and (not reference.is_domain(domain) or reference.is_ours(domain)):
         raise Invalid(
             f"'{domain}' is not a registry. Write its host, with a port if it needs one: registry.example.org:5000."
         )

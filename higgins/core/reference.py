@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 from higgins.core.errors import Invalid
+from higgins.core.names import LOCAL_IMAGES
 
 _DOMAIN = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::\d+)?"
@@ -13,6 +14,7 @@ _DOMAIN = re.compile(
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,128}")
+_ID = re.compile(r"sha256|[0-9a-fA-F]{64}")
 
 _DOCKERS_OWN = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
@@ -30,6 +32,11 @@ class Reference:
     def repo(self) -> str:
         """The name without tag and digest."""
         return f"{self.domain}/{self.path}" if self.domain else self.path
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it stands where hosts keep what is not for everybody, so that no user may name it."""
+        return self.domain is not None and is_ours(self.domain)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
@@ -54,6 +61,8 @@ def parse(text: str) -> Reference:
         path = rest
     elif not _DOMAIN.fullmatch(domain):
         raise _ill(text, f"'{domain}' is no host")
+    if domain is None and _ID.fullmatch(path):
+        raise _ill(text, "that is an image's id, and images are named by where they come from")
     if not all(_PART.fullmatch(part) for part in path.split("/")):
         raise _ill(text, "a path has small letters, digits, and '.', '_' or '-' between them")
     return Reference(domain=domain, path=path, tag=tag or None, digest=digest or None)
@@ -72,6 +81,11 @@ def is_domain(text: str) -> bool:
 def _plain(domain: str | None) -> str:
     low = (domain or _DOCKERS_OWN[0]).lower()
     return _DOCKERS_OWN[0] if low in _DOCKERS_OWN else low
+
+
+def is_ours(domain: str) -> bool:
+    """Whether this is the registry that is none, however it is spelled and whatever its port."""
+    return domain.partition(":")[0].lower() == LOCAL_IMAGES
 
 
 def _ill(text: str, why: str) -> Invalid:

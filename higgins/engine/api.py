@@ -31,7 +31,8 @@ class Bind:
 class Creation:
     """All that is needed to create one container.
 
-    ``image`` is the reference to create from (a digest reference where one is known). ``network`` is ``bridge`` (the engine's
+    ``image`` is the name to create from (with a digest where one is known); ``image_id`` the id of the image that the host itself found
+    it to mean, which then counts. ``network`` is ``bridge`` (the engine's
     own), ``none``, ``ns:PATH`` (a namespace made beforehand), ``container:UUID`` (another member of the pod), or ``ports``: the
     links of ``ports``, for an engine that is ``ports.TakesPorts``.
     """
@@ -40,6 +41,7 @@ class Creation:
     build: int
     spec: model.ContainerSpec
     image: str
+    image_id: str | None = None
     hostname: str | None = None
     network: str = "bridge"
     binds: tuple[Bind, ...] = ()
@@ -158,7 +160,11 @@ class Engine(Protocol):
         ...
 
     def image(self, reference: str) -> ImageFacts:
-        """The image a reference means on this host; ``ImageNotFound`` when it is not here."""
+        """The image of this name on this host; ``ImageNotFound`` when it is not here.
+
+        An id is no name, and a digest means an image only together with the repository that it came from: names are what users write,
+        and whose image it is shows in nothing but where it comes from.
+        """
         ...
 
     def pull(

@@ -1,21 +1,16 @@
-"""How an image is named, so that a short name means the same on every engine. Knows no engine; pure.
+"""What an image's name means to every engine alike: the grammar of ``core.reference`` with Docker's defaults filled in. Knows no engine; pure.
 
-The rules are those of Docker's command line: a first part without a dot, a colon or the word localhost is no domain,
-docker.io is the default domain, ``library/`` its default folder, ``latest`` the default tag.
+``docker.io`` is the default domain, ``library/`` its default folder, ``latest`` the default tag.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 
-from higgins.core import errors
+from higgins.core import reference
 
-_PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
-_DOMAIN = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
+DOCKER_IO = ("docker.io", "index.docker.io")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +46,14 @@ class Reference:
 
 def parse(text: str) -> Reference:
     """The parts of an image's name; ``Invalid`` when it can be none."""
-    name, _, digest = text.strip().partition("@")
-    domain, slash, rest = name.partition("/")
-    if not slash or not ("." in domain or ":" in domain or domain == "localhost"):
-        domain, rest = "docker.io", name
-    path, _, tag = rest.partition(":")
-    if domain in ("docker.io", "index.docker.io"):
-        domain = "docker.io"
+    named = reference.parse(text.strip())
+    domain, path = named.domain or DOCKER_IO[0], named.path
+    if domain in DOCKER_IO:
+        domain = DOCKER_IO[0]
         path = path if "/" in path else f"library/{path}"
-    fine = _DOMAIN.fullmatch(domain) and _PATH.fullmatch(path) and (not tag or _TAG.fullmatch(tag))
-    if not fine or (digest and not _DIGEST.fullmatch(digest)) or (":" in rest and not tag):
-        raise errors.Invalid(
-            f"'{text}' is not the name of an image. Write it as NAME, NAME:TAG or REGISTRY/NAME:TAG, in lower case."
-        )
-    return Reference(domain=domain, path=path, tag=tag or ("" if digest else "latest"), digest=digest)
+    return Reference(
+        domain=domain,
+        path=path,
+        tag=named.tag or ("" if named.digest else "latest"),
+        digest=named.digest or "",
+    )

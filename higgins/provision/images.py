@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from higgins.cloud.glance import Glance
+from higgins.cloud.glance import Glance, Leave
 from higgins.core import errors, model
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
@@ -48,7 +48,7 @@ class Images:
             raise errors.Invalid(
                 f"The image {grant.name} is {image.status} in Glance. Use it when it is active, or another."
             )
-        if not self._glance.may_use(image, task.pod.project_id):
+        if self._glance.leave(image, task.pod.project_id) is not Leave.GIVEN:
             raise errors.Invalid(f"The image {grant.name} is not shared with this project any more. Use another one.")
         if (image.algorithm, image.checksum) != (grant.algorithm, grant.checksum):
             raise errors.Invalid(

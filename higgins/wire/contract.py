@@ -189,8 +189,9 @@ class TerminalQuestion:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CommitQuestion:
-    """``commit`` -> ``CommitAnswer``."""
+    """``commit`` -> ``CommitAnswer``. Only pods of ``project`` find the image by that name afterwards."""
 
+    project: str
     repository: str
     tag: str
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import io
 import tarfile
@@ -227,11 +229,28 @@ def test_removing_images(bench):
 
 
 @ability("images")
-def test_a_container_is_created_from_a_digest(bench):
-    digest = bench.engine.image("busybox").digest
-    uid = bench.made(image=f"docker.io/library/busybox@{digest}")
-    assert bench.engine.inspect(uid).image_digest == digest
-    assert bench.engine.image(f"busybox@{digest}").digest == digest
+def test_a_container_is_created_from_an_id_that_the_host_found(bench):
+    facts = bench.engine.image("busybox")
+    creation = dataclasses.replace(bench.creation(image="no/such:name"), image_id=facts.image_id)
+    bench.engine.create(creation)
+    assert bench.engine.inspect(creation.spec.uuid).image_digest == facts.digest
+
+
+@ability("images")
+@pytest.mark.parametrize(
+    "form", ["{hex}", "sha256:{hex}", "{hex:.12}", "busybox@sha256:{hex}", "r.example/x@sha256:{hex}"]
+)
+def test_no_name_is_an_id(bench, form):
+    facts = bench.engine.image("busybox")
+    for known in {facts.image_id, facts.digest} if "busybox" not in form else {facts.image_id}:
+        name = form.format(hex=known.removeprefix("sha256:"))
+        with pytest.raises(errors.Invalid):  # of which ImageNotFound is one
+            bench.engine.image(name)
+        with pytest.raises(errors.Invalid):
+            bench.made(image=name)
+        with contextlib.suppress(errors.Invalid):
+            bench.engine.remove_image(name)
+    assert bench.engine.image("busybox") == facts
 
 
 @ability("resize")

@@ -1,6 +1,6 @@
 """Takes images that came from Glance, and what interrupted commits left, out of the engine once nothing has used them for a while.
 
-Only names of ours are ever touched; images that users named themselves are theirs.
+Only names of ours are ever touched; what users pulled or committed is theirs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from higgins.core.phase import Desired
 from higgins.engine.api import Engine
 
 LOG = logging.getLogger(__name__)
+_OURS = (f"{LOCAL_IMAGES}/glance:", f"{LOCAL_IMAGES}/commit:")
 
 
 class Eviction:
@@ -39,7 +40,7 @@ class Eviction:
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what has been unused for long enough; gives the names. What a container still uses stays."""
-        ours = {name for facts in self._engine.images() for name in facts.names if name.startswith(f"{LOCAL_IMAGES}/")}
+        ours = {name for facts in self._engine.images() for name in facts.names if name.startswith(_OURS)}
         spared = self._held() | {name for want in self._wanted() for name in _named_by(want)}
         now = time.monotonic()
         self._unused = {name: self._unused.get(name, now) for name in ours - spared}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 
 from higgins.agent.hands.image import Pulls
+from higgins.agent.hands.shelf import Shelf, check_name
 from higgins.agent.loop import Timings
 from higgins.agent.queue import WorkQueue
 from higgins.agent.report import Reporter
@@ -22,8 +23,11 @@ MOST_ATTEMPTS = 8
 class Images:
     """The wanted images; keys in the work queue are theirs when ``owns`` says so."""
 
-    def __init__(self, engine: Engine, pulls: Pulls, reporter: Reporter, queue: WorkQueue, timings: Timings) -> None:
-        self._engine, self._pulls, self._reporter, self._queue, self._timings = engine, pulls, reporter, queue, timings
+    def __init__(
+        self, engine: Engine, pulls: Pulls, shelf: Shelf, reporter: Reporter, queue: WorkQueue, timings: Timings
+    ) -> None:
+        self._engine, self._pulls, self._shelf = engine, pulls, shelf
+        self._reporter, self._queue, self._timings = reporter, queue, timings
         self._lock = threading.Lock()
         self._wants: dict[str, model.ImageWish] = {}
         self._attempts: dict[str, int] = {}
@@ -64,6 +68,7 @@ class Images:
         if want is None:
             return
         try:
+            check_name(want.image)
             if not want.wanted:
                 self._pulls.leave(key)
                 self._engine.remove_image(want.image)
@@ -85,7 +90,10 @@ class Images:
             except errors.ImageNotFound:
                 if want.pull_policy is PullPolicy.NEVER:
                     raise
-        return self._pulls.ask(key, want.image, None, lambda text: self._say(want, "pulling", reason=text))
+        facts = self._pulls.ask(key, want.image, None, lambda text: self._say(want, "pulling", reason=text))
+        if facts:
+            self._shelf.fetched(want.image, facts, "")
+        return facts
 
     def _is_ready(self, want: model.ImageWish) -> bool:
         told = self._reporter.latest_image(want.uuid)

@@ -16,20 +16,30 @@ from collections.abc import Callable
 from higgins.core import errors, model
 from higgins.engine.api import Engine, ImageFacts, PullProgress
 
+Given = model.RegistryLogin | model.ImageGrant | None
+"""What a host was given for an image: credentials at its registry, or the leave to fetch it from Glance."""
+
 
 @dataclasses.dataclass(slots=True)
 class _Pull:
+    reference: str
+    given: Given
     listeners: dict[str, Callable[[str], None]]
-    started: float
+    heard: float
+    seen: PullProgress = PullProgress()  # noqa: RUF009  frozen
     done: bool = False
     facts: ImageFacts | None = None
     error: errors.HigginsError | None = None
     told: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """What its users call the image."""
+        grant = isinstance(self.given, model.ImageGrant) and self.given
+        return grant.name or grant.uuid if grant else self.reference
 
-Given = model.RegistryLogin | model.ImageGrant | None
-"""What a host was given for an image: credentials at its registry, or the leave to fetch it from Glance."""
 
+_Name = tuple[str, model.RegistryLogin | None]
 Fetch = Callable[[model.ImageGrant, Callable[[PullProgress], None], Callable[[], bool]], ImageFacts]
 
 
@@ -42,7 +52,7 @@ def _fetch_nothing(
 class Pulls:
     """The pulls going on; every method may be called from any thread.
 
-    ``ended`` is called with the key of each asker when a pull ends; ``deadline_s`` after its start a pull is given up.
+    ``ended`` is called with the key of each asker when a pull ends; one of which nothing new was heard for ``silence_s`` is given up.
     """
 
     def __init__(
@@ -50,25 +60,26 @@ class Pulls:
         engine: Engine,
         ended: Callable[[str], None],
         *,
-        deadline_s: float,
+        silence_s: float,
         progress_s: float = 1.0,
         fetch: Fetch = _fetch_nothing,
     ) -> None:
         self._engine, self._ended, self._fetch = engine, ended, fetch
-        self._deadline_s, self._progress_s = deadline_s, progress_s
+        self._silence_s, self._progress_s = silence_s, progress_s
         self._lock = threading.Lock()
-        self._pulls: dict[tuple[str, Given], _Pull] = {}
+        self._pulls: dict[_Name, _Pull] = {}
 
     def ask(self, key: str, reference: str, given: Given, listener: Callable[[str], None]) -> ImageFacts | None:
         """The image once its pull has ended, None while it goes on; raises what the pull raised.
 
+        Of Glance's images ``reference`` alone says which one it is, whatever the users call it.
         ``listener`` is told in words how far it is, at most once in ``progress_s``. An end is told once to each asker.
         """
-        name = (reference, given)
+        name = (reference, None if isinstance(given, model.ImageGrant) else given)
         with self._lock:
             pull = self._pulls.get(name)
             if pull is None or (pull.done and key not in pull.listeners):
-                pull = self._pulls[name] = _Pull({key: listener}, time.monotonic())
+                pull = self._pulls[name] = _Pull(reference, given, {key: listener}, time.monotonic())
                 threading.Thread(target=self._run, args=(name, pull), name=f"pull {reference}", daemon=True).start()
                 return None
             if not pull.done:
@@ -89,16 +100,16 @@ class Pulls:
                 if not pull.listeners:
                     del self._pulls[name]
 
-    def _run(self, name: tuple[str, Given], pull: _Pull) -> None:
+    def _run(self, name: _Name, pull: _Pull) -> None:
         facts, error = None, None
         try:
-            facts = self._get(name[0], name[1], lambda seen: self._tell(pull, seen), lambda: self._unwanted(pull))
+            facts = self._get(pull, lambda seen: self._tell(pull, seen), lambda: self._unwanted(pull))
         except errors.Conflict as stopped:
-            error = self._given_up(name[0], pull) or stopped
+            error = self._given_up(pull) or stopped
         except errors.HigginsError as failed:
             error = failed
         except Exception as broken:  # noqa: BLE001  the loop of a thread: its askers must hear of whatever broke
-            error = errors.Unavailable(f"Pulling {name[0]} broke off: {broken}")
+            error = errors.Unavailable(f"Pulling {pull.name} broke off: {broken}")
         with self._lock:
             pull.done, pull.facts, pull.error = True, facts, error
             keys = list(pull.listeners)
@@ -107,26 +118,30 @@ class Pulls:
         for key in keys:
             self._ended(key)
 
-    def _get(
-        self, reference: str, given: Given, progress: Callable[[PullProgress], None], cancelled: Callable[[], bool]
-    ) -> ImageFacts:
-        if isinstance(given, model.ImageGrant):
-            return self._fetch(given, progress, cancelled)
-        return self._engine.pull(reference, login=given, progress=progress, cancelled=cancelled)
+    def _get(self, pull: _Pull, progress: Callable[[PullProgress], None], cancelled: Callable[[], bool]) -> ImageFacts:
+        if isinstance(pull.given, model.ImageGrant):
+            return self._fetch(pull.given, progress, cancelled)
+        return self._engine.pull(pull.reference, login=pull.given, progress=progress, cancelled=cancelled)
 
     def _unwanted(self, pull: _Pull) -> bool:
         with self._lock:
-            return not pull.listeners or time.monotonic() - pull.started > self._deadline_s
+            return not pull.listeners or self._is_silent(pull)
 
-    def _given_up(self, reference: str, pull: _Pull) -> errors.HigginsError | None:
-        if time.monotonic() - pull.started <= self._deadline_s:
+    def _is_silent(self, pull: _Pull) -> bool:
+        return time.monotonic() - pull.heard > self._silence_s
+
+    def _given_up(self, pull: _Pull) -> errors.HigginsError | None:
+        if not self._is_silent(pull):
             return None
         return errors.Invalid(
-            f"Pulling {reference} took longer than {self._deadline_s:g} s and was given up; try again or use a smaller image."
+            f"Pulling {pull.name} got no further for {self._silence_s:g} s and was given up; "
+            "see whether its registry answers, and rebuild the container."
         )
 
     def _tell(self, pull: _Pull, seen: PullProgress) -> None:
         with self._lock:
+            if seen != pull.seen:
+                pull.seen, pull.heard = seen, time.monotonic()
             if time.monotonic() - pull.told < self._progress_s:
                 return
             pull.told = time.monotonic()

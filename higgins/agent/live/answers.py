@@ -19,6 +19,7 @@ import msgspec
 
 from higgins.agent.chores.orphans import Leftovers, Orphans
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.shelf import Shelf
 from higgins.agent.observe import Observer
 from higgins.core import errors, model
 from higgins.core.names import LOCAL_IMAGES
@@ -47,10 +48,11 @@ class Answers:
         files: Files,
         look: Callable[[str], None],
         *,
+        shelf: Shelf,
         holding: Callable[[str], AbstractContextManager[None]] = lambda name: contextlib.nullcontext(),
     ) -> None:
         self._engine, self._observer, self._orphans, self._files = engine, observer, orphans, files
-        self._look, self._holding = look, holding
+        self._look, self._shelf, self._holding = look, shelf, holding
         self._lock = threading.Lock()
         self._samples: dict[str, tuple[float, float]] = {}
         self.questions: dict[str, Callable[[str, bytes], object]] = {
@@ -162,7 +164,8 @@ class Answers:
 
     def _commit(self, uuid: str, body: bytes) -> contract.CommitAnswer:
         asked = _decode(body, contract.CommitQuestion)
-        made = self._can(api.CanCommit, "make images of containers").commit(uuid, asked.repository, asked.tag)
+        engine = self._can(api.CanCommit, "make images of containers")
+        made = self._shelf.commit(engine, uuid, asked.project, f"{asked.repository}:{asked.tag}")
         return contract.CommitAnswer(image_id=made.image_id, digest=made.digest, size_bytes=made.size_bytes)
 
 

@@ -22,25 +22,17 @@ from higgins.store.session import Transaction
 def with_container(
     spec: PodSpec,
     *,
-    image: str | None = None,
-    image_driver: str | None = None,
     name: str | None = None,
     cpus: float | None = None,
     memory_mib: int | None = None,
-    found_image: ImageGrant | None = None,
 ) -> PodSpec:
     """The spec with these of its first container replaced; ``None`` leaves one as it is."""
-    given: dict[str, Any] = {
-        "image": image,
-        "image_driver": image_driver,
-        "name": name,
-        "cpus": cpus,
-        "memory_mib": memory_mib,
-        "found_image": found_image,
-    }
-    first = dataclasses.replace(
-        spec.containers[0], **{field: value for field, value in given.items() if value is not None}
-    )
+    given: dict[str, Any] = {"name": name, "cpus": cpus, "memory_mib": memory_mib}
+    return _replaced(spec, {field: value for field, value in given.items() if value is not None})
+
+
+def _replaced(spec: PodSpec, given: dict[str, Any]) -> PodSpec:
+    first = dataclasses.replace(spec.containers[0], **given)
     return dataclasses.replace(spec, containers=(first, *spec.containers[1:]))
 
 
@@ -91,15 +83,18 @@ def _check_host(tx: Transaction, pod: Pod) -> None:
 def with_image(
     tx: Transaction, pod: Pod, means: Means, *, image: str | None, image_driver: str | None, found: ImageGrant | None
 ) -> PodSpec | None:
-    """The spec with another image, ``found`` of Glance or named for a registry, or ``None`` when it stays as it is."""
+    """The spec with another image, ``found`` of Glance or named for a registry, or ``None`` when it stays as it is.
+
+    ``Invalid`` where the name is none of a registry's, though it may have been one of Glance's until now.
+    """
     if image is None and image_driver is None:
         return None
-    if found is not None:
-        spec = pods.open_spec(pod, means.sealer)
-        return with_container(spec, image=found.name, image_driver=image_driver, found_image=found)
     built = pod.spec.containers[0]
-    named = shape.full_image(image or built.image, _domain(tx, pod, built.registry), means.settings)
-    return with_container(pods.open_spec(pod, means.sealer), image=named, image_driver=image_driver)
+    name = image or built.image
+    if found is None:
+        name = shape.full_image(name, _domain(tx, pod, built.registry), means.settings)
+    given = {"image": name, "image_driver": image_driver or built.image_driver, "found_image": found}
+    return _replaced(pods.open_spec(pod, means.sealer), given)
 
 
 def _domain(tx: Transaction, pod: Pod, registry: str | None) -> str | None:

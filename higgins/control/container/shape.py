@@ -88,7 +88,7 @@ def full_image(image: str, domain: str | None, settings: Settings) -> str:
     if domain is None:
         return image
     if parsed.domain is None:
-        return f"{domain}/{image}"
+        return str(parsed_name(f"{domain}/{image}"))
     if not reference.same_registry(parsed.domain, domain):
         raise Invalid(
             f"The image '{image}' is not of the registry {domain}. "
@@ -100,7 +100,7 @@ def full_image(image: str, domain: str | None, settings: Settings) -> str:
 def parsed_name(image: str) -> reference.Reference:
     """The parts of an image's name; ``Invalid`` for an ill-formed one, and for those under which hosts keep what is not for everybody."""
     parsed = reference.parse(image)
-    if parsed.domain is not None and parsed.domain.partition(":")[0] == LOCAL_IMAGES:
+    if parsed.is_ours:
         raise Invalid(
             f"'{image}' cannot be named: {LOCAL_IMAGES} is no registry. Use the image_driver glance for images of Glance."
         )

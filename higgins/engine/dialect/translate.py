@@ -192,6 +192,20 @@ def when(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
 
 
+def _full(name: str) -> str:
+    """The full name, empty for what is none to us, whatever somebody called an image on the host."""
+    try:
+        return reference.parse(name).full
+    except errors.Invalid:
+        return ""
+
+
+def repositories(answer: dict[str, Any]) -> set[str]:
+    """Those that an image is known to come from, by what an engine says of it."""
+    names = [*(answer.get("RepoDigests") or ()), *(answer.get("RepoTags") or ())]
+    return {reference.parse(full).repository for name in names if (full := _full(name))}
+
+
 def image_facts(answer: dict[str, Any]) -> api.ImageFacts:
     """What an image's inspect, or its row in a list, says."""
     digests = [entry.partition("@")[2] for entry in answer.get("RepoDigests") or [] if "<none>" not in entry]
@@ -200,7 +214,7 @@ def image_facts(answer: dict[str, Any]) -> api.ImageFacts:
     return api.ImageFacts(
         image_id=image_id,
         digest=answer.get("Digest") or (digests[0] if digests else image_id),
-        names=tuple(reference.parse(name).full for name in answer.get("RepoTags") or () if "<none>" not in name),
+        names=tuple(full for name in answer.get("RepoTags") or () if (full := _full(name))),
         size_bytes=int(answer.get("Size") or 0),
         created_at=datetime.datetime.fromtimestamp(created, datetime.UTC)
         if isinstance(created, int)

@@ -87,16 +87,19 @@ class Verbs:
     image_root = "/images"
 
     def image(self, reference: str) -> api.ImageFacts:
-        """The image that a name, an id or a digest means on this host."""
-        for name in self._names(reference):
-            with contextlib.suppress(errors.ImageNotFound):
-                what = f"look at the image {reference}"
-                try:
-                    answer = self.call("GET", f"{self.image_root}/{quoted(name)}/json", what).json()
-                except errors.NotFound as problem:
-                    raise errors.ImageNotFound(problem.message) from problem
-                return translate.image_facts(answer)
-        raise errors.ImageNotFound(f"The image {reference} is not on this host. Pull it first.")
+        """The image of this name on this host; the engine is never given a name that could be an id to it."""
+        name = references.parse(reference)
+        answer = self._image(name.full)
+        if name.digest and name.repository not in translate.repositories(answer):  # podman takes it from any repository
+            raise errors.ImageNotFound(f"The image {name.full} is not on this host. Pull it first.")
+        return translate.image_facts(answer)
+
+    def _image(self, name: str) -> dict[str, Any]:
+        """What the engine says of the image of a full name, or of an id that it gave itself."""
+        try:
+            return dict(self.call("GET", f"{self.image_root}/{quoted(name)}/json", f"look at the image {name}").json())
+        except (errors.NotFound, errors.ImageNotFound) as problem:
+            raise errors.ImageNotFound(f"The image {name} is not on this host. Pull it first.") from problem
 
     def pull(
         self,
@@ -121,22 +124,20 @@ class Verbs:
     def remove_image(self, reference: str) -> None:
         """Take an image's name away, and the image with its last name."""
         with contextlib.suppress(errors.NotFound, errors.ImageNotFound):
-            self.call("DELETE", f"/images/{quoted(self._names(reference)[0])}", f"remove the image {reference}")
+            name = references.parse(reference)
+            if name.digest:
+                self.image(reference)
+            self.call("DELETE", f"/images/{quoted(name.full)}", f"remove the image {reference}")
 
     def create(self, creation: api.Creation) -> None:
         """Make a container; one call."""
         self._refuse(creation)
-        problem: errors.HigginsError | None = None
-        for image in self._names(creation.image):
-            body = self._creation_body(creation, image)
-            query = {"name": translate.name_of(creation.spec.uuid)}
-            try:
-                self.call_json("/containers/create", body, "create the container", query=query)
-            except errors.ImageNotFound as missing:
-                problem = problem or missing
-            else:
-                return
-        raise problem or errors.ImageNotFound(f"The image {creation.image} is not on this host. Pull it first.")
+        image = creation.image_id or references.parse(creation.image).full
+        if "@" in image:
+            image = self.image(image).image_id
+        body = self._creation_body(creation, image)
+        query = {"name": translate.name_of(creation.spec.uuid)}
+        self.call_json("/containers/create", body, "create the container", query=query)
 
     def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
         return translate.creation_body(creation, image, self.installation)
@@ -278,13 +279,6 @@ class Verbs:
         self.call(
             "POST", f"/containers/{quoted(translate.name_of(uuid))}/{verb}", what, query=query, timeout_s=timeout_s
         )
-
-    def _names(self, reference: str) -> tuple[str, ...]:
-        """What to ask the engine for: the full name; the bare digest too, since it may be that of an image's config."""
-        if reference.startswith("sha256:"):
-            return (reference,)
-        name = references.parse(reference)
-        return (name.full, name.digest) if name.digest else (name.full,)
 
 
 def quoted(name: str) -> str:

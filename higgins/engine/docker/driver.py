@@ -122,7 +122,7 @@ class DockerEngine(Dialect):
             return named or None
         if image_id not in self._digests:
             with contextlib.suppress(errors.ImageNotFound, errors.NotFound):
-                self._digests[image_id] = self.image(image_id).digest
+                self._digests[image_id] = translate.image_facts(self._image(image_id)).digest
         return self._digests.get(image_id, image_id)
 
 

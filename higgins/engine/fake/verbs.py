@@ -58,7 +58,7 @@ class FakeVerbs:
         return tuple({facts.image_id: facts for facts in self.store.rest().images.values()}.values())
 
     def image(self, reference: str) -> api.ImageFacts:
-        """The image of that name, id or digest."""
+        """The image of that name."""
         self.store.check()
         return self._image(reference)
 
@@ -107,7 +107,7 @@ class FakeVerbs:
         with self.store.locked():
             if self.store.get(uuid) is not None:
                 raise errors.NameTaken(f"The engine has a container {uuid} already.")
-            image = self._image(creation.image)
+            image = self._image(creation.image, creation.image_id)
             behaviour.refuse_creation(creation)
             rest, address = self.store.rest(), None
             if creation.network == "bridge":
@@ -252,15 +252,16 @@ class FakeVerbs:
             raise errors.Conflict(f"The container {uuid} does not run. Start it first.")
         return record
 
-    def _image(self, name: str) -> api.ImageFacts:
-        images = self.store.rest().images
-        for facts in images.values():
-            if name in (facts.image_id, facts.digest):
-                return facts
-        full = _parse(name)
-        found = images.get(full.full)
-        if found is None and full.digest:
-            found = next((facts for facts in images.values() if facts.digest == full.digest), None)
+    def _image(self, name: str, image_id: str | None = None) -> api.ImageFacts:
+        images, full = self.store.rest().images, _parse(name)
+        if image_id is not None:
+            fitting = (one for one in images.values() if one.image_id == image_id)
+        elif full.digest:
+            of_repository = (one for known, one in images.items() if _parse(known).repository == full.repository)
+            fitting = (one for one in of_repository if one.digest == full.digest)
+        else:
+            fitting = (one for known, one in images.items() if known == full.full)
+        found = next(fitting, None)
         if found is None:
             raise errors.ImageNotFound(f"The image {name} is not on this host. Pull it first.")
         return found

@@ -68,7 +68,7 @@ def test_commit_is_an_action_that_ends_with_what_came_of_it(plane: ControlPlane)
             assert message == "Error"
         action, _ = plane.control.actions.get(who, pod.uuid, who.request_id)
         assert (action.action, action.message, action.finished_at is None) == (Wish.COMMIT, message, False)
-    assert plane.agent.asked[-1][3] == contract.CommitQuestion(repository="team/web", tag="latest")
+    assert plane.agent.asked[-1][3] == contract.CommitQuestion(project="project-1", repository="team/web", tag="latest")
     for repository, tag in (("Bad Name", None), ("web", "no tag"), ("web:1", "2"), ("web@sha256:" + "a" * 64, None)):
         with pytest.raises(errors.Invalid):
             plane.control.live.commit(caller(), pod.uuid, repository=repository, tag=tag)

@@ -121,7 +121,7 @@ def test_one_that_nobody_needs_any_more_is_given_up(engine, wire, tmp_path):
 def test_all_who_ask_share_one_fetch(engine, wire, tmp_path):
     fetcher = glance.Fetcher(engine, wire, tmp_path / "images")
     ended = {key: threading.Event() for key in ("a", "b", "c")}
-    pulls = Pulls(engine, lambda key: ended[key].set(), deadline_s=60, fetch=fetcher.fetch)
+    pulls = Pulls(engine, lambda key: ended[key].set(), silence_s=60, fetch=fetcher.fetch)
     wire.go_on.clear()
     asked = grant()
     for key in ended:

@@ -63,7 +63,7 @@ def test_a_signal_ends_it(live, house):
 def test_terminal_and_commit(live):
     with pytest.raises(errors.Conflict, match="tty"):
         live.ask("c1", "c1", "resize_terminal", contract.TerminalQuestion(height=1, width=1), contract.Nothing)
-    question = contract.CommitQuestion(repository="mine", tag="1")
+    question = contract.CommitQuestion(project="project-1", repository="mine", tag="1")
     assert live.ask("c1", "c1", "commit", question, contract.CommitAnswer).digest.startswith("sha256:")
 
 

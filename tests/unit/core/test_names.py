@@ -101,6 +101,11 @@ def test_references_are_taken_apart_and_put_together(text: str, parts: tuple[str
         "http://x/y",
         "x..y/z:",
         "a\n",
+        "sha256:" + "a" * 64,
+        "sha256:3f2a",
+        "sha256",
+        "a" * 64,
+        "A1" * 32 + ":latest",
     ],
 )
 def test_ill_formed_references_are_refused_with_a_reason(text: str) -> None:
