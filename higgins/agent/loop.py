@@ -285,9 +285,8 @@ class Loop:
             over(dataclasses.replace(event, result="Error", detail=error.message))
             raise
         over(dataclasses.replace(event, result="Success"))
-        if (
-            step.verb is Verb.PULL
-        ):  # however long that took, as long as it went on: what comes after it has the wish's whole time
+        if step.verb is Verb.PULL:
+            # However long that took, it went on: what comes after it has the wish's whole time.
             pod.since, pod.attempts = None, 0
 
     def _settle(self, pod: _Pod, want: model.Assignment, have: Have, steps: list[Step]) -> None:

@@ -15,6 +15,7 @@ from higgins.wire.client import LiveClient
 
 MISSING, NEVER, ALWAYS = PullPolicy.IF_NOT_PRESENT, PullPolicy.NEVER, PullPolicy.ALWAYS
 PRIVATE = "127.0.0.1:5001/team/forbidden:1"
+OPEN = "127.0.0.1:5001/team/open:1"
 LOGIN = model.RegistryLogin(domain="127.0.0.1:5001", username="corp", password="secret")
 
 
@@ -103,10 +104,10 @@ def test_what_a_login_fetched_is_for_those_whom_the_registry_gives_it(house):
 
 def test_what_a_registry_gives_everybody_is_asked_for_once_more_and_then_for_all(house):
     house.start()
-    run(house, "first", "nginx", login=LOGIN)
+    run(house, "first", OPEN, login=LOGIN)
     for uuid in ("second", "third"):
-        run(house, uuid, "nginx")
-    assert house.engine.asked("nginx").count("pull") == 2
+        run(house, uuid, OPEN)
+    assert house.engine.asked(OPEN).count("pull") == 2
 
 
 def test_images_that_nobody_fetched_with_a_login_are_not_even_looked_at(house):
