@@ -38,7 +38,7 @@ class Kernel:
     def tags(self):
         return dict(self.links)
 
-    def route_by(self, path, plug):
+    def route_by(self, path, plugs, **words):
         pass
 
 
