@@ -25,6 +25,7 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 MAX_LIMIT = 1000
 THREADS = 16
+MAX_BODY_BYTES = 128 * 1024 * 1024
 _SHOWN_HEADERS = [
     HEADER,
     "OpenStack-API-Minimum-Version",
@@ -43,6 +44,7 @@ def make_app(
     healthy: Callable[[], None] = lambda: None,
     max_limit: int = MAX_LIMIT,
     threads: int = THREADS,
+    max_body_bytes: int = MAX_BODY_BYTES,
     proxy_headers: bool = False,
     cors_origins: Sequence[str] = (),
 ) -> WSGI:
@@ -69,7 +71,9 @@ def make_app(
         by_path[route.path].append(route)
     bodies = Turns.of(threads)
     for path, routes in by_path.items():
-        app.add_route(path, Endpoint(routes, control, max_limit, bodies))
+        app.add_route(
+            path, Endpoint(routes, control, bodies, max_limit=max_limit, max_body_bytes=max_body_bytes)
+        )
     return _behind_proxies(app, proxy_headers, cors_origins)
 
 

@@ -11,7 +11,7 @@ import falcon
 import msgspec
 
 from higgins.api import arguments
-from higgins.api.route import Call, Reply, Route
+from higgins.api.route import ORDINARY_BODY_BYTES, Call, Reply, Route
 from higgins.control.service import Control
 from higgins.core import errors
 from higgins.core.caller import Caller
@@ -24,11 +24,14 @@ _KEY_MAX = 255
 
 
 class Endpoint:
-    """A Falcon resource made of the routes of one path."""
+    """A Falcon resource made of the routes of one path. Of an archive's body ``max_body_bytes`` are read, of another 16 MiB if these are fewer."""
 
-    def __init__(self, routes: Iterable[Route], control: Control, max_limit: int, bodies: Turns) -> None:
+    def __init__(
+        self, routes: Iterable[Route], control: Control, bodies: Turns, *, max_limit: int, max_body_bytes: int
+    ) -> None:
         self._control = control
         self._max_limit = max_limit
+        self._max_body_bytes = max_body_bytes
         self._bodies = bodies
         for route in routes:
             setattr(self, f"on_{route.method.lower()}", functools.partial(self._answer, route))
@@ -80,8 +83,9 @@ class Endpoint:
 
     def _raw(self, route: Route, req: falcon.Request, caller: Caller) -> bytes:
         """The body. No server that we run under gives a slow one an end, so that one project's slow ones must not take all threads."""
+        limit_bytes = self._max_body_bytes if route.binary else min(ORDINARY_BODY_BYTES, self._max_body_bytes)
         with self._bodies.take(caller.project_id, "Your project is sending too much at once. Try again in a moment."):
-            return arguments.read_raw(req, route.body_limit_bytes)
+            return arguments.read_raw(req, limit_bytes)
 
 
 def _insist_on_json(req: falcon.Request) -> None:

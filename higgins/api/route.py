@@ -14,7 +14,7 @@ from higgins.control.service import Control
 from higgins.core.caller import Caller
 
 ORDINARY_BODY_BYTES = 16 * 1024 * 1024
-ARCHIVE_BODY_BYTES = 128 * 1024 * 1024
+"""What a body may have where no archive comes in it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class Route:
 
     ``located`` routes make a thing and say where it is; they insist on ``application/json``, as Zun's do and all others do not.
 
-    ``binary`` names the argument that may carry any character: archives came as plain text before 1.25.
+    ``binary`` names the argument that carries an archive: any character may be in it (archives came as plain text before 1.25), and
+    its body may be as large as the installation takes.
 
     ``reply`` gives the JSON Schema of the body for a version; without it the body is the JSON literal null.
     """
@@ -85,7 +86,6 @@ class Route:
     reply: Schema | None = None
     located: bool = False
     binary: str | None = None
-    body_limit_bytes: int = ORDINARY_BODY_BYTES
 
     @property
     def reads_body(self) -> bool:

@@ -46,7 +46,6 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         default_pull_policy=PullPolicy(conf.compute.default_image_pull_policy),
         image_drivers=tuple(conf.cloud.image_drivers),
         volume_drivers=tuple(conf.cloud.volume_drivers),
-        network_driver=conf.cloud.network_driver,
         unique_name_scope=conf.compute.unique_container_name_scope,
         quota_containers=conf.quota.containers,
         quota_memory_mib=conf.quota.memory,

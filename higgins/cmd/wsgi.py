@@ -20,6 +20,7 @@ from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.control import service
 from higgins.control.means import Means
+from higgins.core.units import mib_to_bytes
 from higgins.policy.enforce import Policy
 from higgins.store.records import installation
 from higgins.store.session import Database
@@ -41,6 +42,7 @@ def application() -> WSGI:
         healthy=_healthy(database),
         max_limit=conf.api.max_limit,
         threads=conf.api.threads,
+        max_body_bytes=mib_to_bytes(conf.api.max_body_mib),
         proxy_headers=conf.api.enable_proxy_headers_parsing,
         cors_origins=conf.api.cors_allowed_origins,
     )

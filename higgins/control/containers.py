@@ -186,7 +186,9 @@ class Containers:
 
         def write(tx: Transaction, pod: Pod) -> Pod:
             if pod.name == name:
-                raise Conflict(f"The container is called {name} already.", code="container-already-exists")
+                raise Conflict(
+                    f"The container is called {name} already. Choose another name.", code="container-already-exists"
+                )
             return changes.write(tx, pod, self._means, caller, Wish.UPDATE, ContainerChange(name=name))
 
         return self._wishes.make(caller, ident, Wish.UPDATE, write, rule="container:rename")

@@ -25,7 +25,6 @@ class Settings:
     default_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     image_drivers: tuple[str, ...] = ("docker",)
     volume_drivers: tuple[str, ...] = ("local",)
-    network_driver: Literal["bridge", "neutron"] = "bridge"
     unique_name_scope: Literal["", "project", "global"] = ""
     quota_containers: int = 40
     quota_memory_mib: int = 51200

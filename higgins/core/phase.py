@@ -1,7 +1,7 @@
 """The words for where a pod is and for what its user wants.
 
 ``Phase`` is written by the agent's report alone, ``Desired`` by the API alone; nothing derives one from the other here.
-Zun's ``status`` and ``task_state`` strings are made of both in ``higgins.api.view`` and are never stored.
+Zun's ``status`` and ``task_state`` strings are made of both in ``core.status`` and are never stored.
 """
 
 from __future__ import annotations

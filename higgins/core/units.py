@@ -16,11 +16,6 @@ def bytes_to_mib(size_bytes: int) -> int:
     return size_bytes // MIB
 
 
-def gib_to_bytes(gib: int) -> int:
-    """Bytes in ``gib`` gibibytes."""
-    return gib * GIB
-
-
 def cpus_to_milli(cpus: float) -> int:
     """Thousandths of a processor, so that sums of claims stay whole numbers."""
     return round(cpus * 1000)

@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import IO, Literal, Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from higgins.core import model
 from higgins.core.phase import Health
@@ -369,10 +369,6 @@ ABILITIES: dict[str, type] = {
     "probe": CanProbe,
     "volumes": HasVolumes,
 }
-
-AbilityName = Literal[
-    "pause", "exec", "logs", "stats", "copy", "commit", "load", "save", "resize", "terminal", "probe", "volumes"
-]
 
 
 def abilities(engine: Engine) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ _SORTS = {"status": "phase", "task_state": "wish", "status_reason": "reason"}
 
 
 def create(call: Call) -> Reply:
-    """POST /v1/containers."""
     pod = call.control.containers.create(
         call.caller,
         _new_container(call),
@@ -68,7 +67,6 @@ def _mount(mount: dict[str, Any]) -> MountRequest:
 
 
 def index(call: Call) -> dict[str, Any]:
-    """GET /v1/containers."""
     page = paging.page_of(call, columns=_SORTS)
     filters = paging.filters_of(call)
     everywhere = call.args.get("all_projects", False)
@@ -77,7 +75,6 @@ def index(call: Call) -> dict[str, Any]:
 
 
 def show(call: Call) -> dict[str, Any]:
-    """GET /v1/containers/{ident}."""
     pod = call.control.containers.get(call.caller, call.ident, all_projects=call.args.get("all_projects", False))
     return Shown(call).one(pod)
 
@@ -93,7 +90,6 @@ def change_of(call: Call) -> ContainerChange:
 
 
 def update(call: Call) -> dict[str, Any]:
-    """PATCH /v1/containers/{ident}."""
     return Shown(call).one(call.control.containers.update(call.caller, call.ident, change_of(call)))
 
 

@@ -12,18 +12,15 @@ from higgins.api.view import history as view
 
 
 def index(call: Call) -> dict[str, Any]:
-    """GET .../container_actions."""
     return {"containerActions": [view.action(row) for row in call.control.actions.list(call.caller, call.ident)]}
 
 
 def show(call: Call) -> dict[str, Any]:
-    """GET .../container_actions/{request_id}."""
     row, steps = call.control.actions.get(call.caller, call.ident, call.path["request_id"])
     return {**view.action(row), "events": [view.action_event(step) for step in steps]}
 
 
 def events(call: Call) -> dict[str, Any]:
-    """GET .../events."""
     return {"events": [view.event(step) for step in call.control.actions.events(call.caller, call.ident)]}
 
 

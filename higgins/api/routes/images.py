@@ -26,7 +26,6 @@ def _one(call: Call, row: Image) -> dict[str, Any]:
 
 
 def pull(call: Call) -> Reply:
-    """POST /v1/images."""
     body = call.body
     row = call.control.images.pull(
         call.caller,
@@ -39,19 +38,16 @@ def pull(call: Call) -> Reply:
 
 
 def index(call: Call) -> dict[str, Any]:
-    """GET /v1/images."""
     page = paging.page_of(call)
     found = call.control.images.list(call.caller, page=page)
     return paging.listed(call, "images", found, functools.partial(_item, call), page)
 
 
 def show(call: Call) -> dict[str, Any]:
-    """GET /v1/images/{ident}."""
     return _one(call, call.control.images.get(call.caller, call.ident))
 
 
 def delete(call: Call) -> None:
-    """DELETE /v1/images/{ident}."""
     call.control.images.delete(call.caller, call.ident)
 
 

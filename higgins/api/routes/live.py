@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from higgins.api.route import ARCHIVE_BODY_BYTES, Call, Reply, Route
+from higgins.api.route import Call, Reply, Route
 from higgins.api.schema import actions as arguments
 from higgins.api.schema import container as schema
 from higgins.api.schema import types
@@ -33,7 +33,6 @@ def logs(call: Call) -> str:
 
 
 def execute(call: Call) -> dict[str, Any]:
-    """POST .../execute."""
     if call.args.get("interactive", False) or not call.args.get("run", True):
         raise errors.Unsupported(
             "Terminals are not here yet: run a command to its end, with run=true and without interactive."
@@ -49,24 +48,20 @@ def execute_resize(call: Call) -> None:
 
 
 def attach(call: Call) -> None:
-    """GET .../attach."""
     call.control.containers.get(call.caller, call.ident, rule="container:attach")
     raise errors.Unsupported("Terminals are not here yet: read the logs, or run commands with execute.")
 
 
 def resize(call: Call) -> None:
-    """POST .../resize."""
     call.control.live.resize_terminal(call.caller, call.ident, height=call.args["h"], width=call.args["w"])
 
 
 def top(call: Call) -> dict[str, Any]:
-    """GET .../top."""
     answer = call.control.live.top(call.caller, call.ident, ps_args=call.args.get("ps_args"))
     return {"Titles": answer.titles, "Processes": answer.rows}
 
 
 def stats(call: Call) -> dict[str, Any]:
-    """GET .../stats."""
     pod = call.control.containers.get(call.caller, call.ident, rule="container:stats")
     return view.stats(pod.name, call.control.live.stats(call.caller, pod.uuid))
 
@@ -102,14 +97,12 @@ def _rest(first: bytes, pieces: Iterator[bytes], opened: contextlib.ExitStack) -
 
 
 def put_archive(call: Call) -> None:
-    """POST .../put_archive."""
     data = call.args["data"]
     tar = types.read_base64(data, "'data'") if call.version >= _BASE64_SINCE else data.encode()
     call.control.live.put_archive(call.caller, call.ident, call.args["path"], (tar,))
 
 
 def commit(call: Call) -> dict[str, Any]:
-    """POST .../commit."""
     repository, tag = call.args["repository"], call.args.get("tag")
     answer = call.control.live.commit(call.caller, call.ident, repository=repository, tag=tag)
     return {"uuid": answer.image_id}
@@ -140,7 +133,7 @@ ROUTES = (
     Route("GET", _AT + "get_archive", get_archive, "A tar of a path in a container.", args=arguments.GET_ARCHIVE,
           reply=_object(data=_TEXT, stat=types.MAP_SCHEMA)),
     Route("POST", _AT + "put_archive", put_archive, "Unpack a tar into a directory of a container.", args=arguments.PUT_ARCHIVE, binary="data",
-          merged=True, body_limit_bytes=ARCHIVE_BODY_BYTES),
+          merged=True),
     Route("POST", _AT + "commit", commit, "Make an image of a container.", status=202, args=arguments.COMMIT, merged=True,
           reply=_object(uuid=_TEXT)),
 )  # fmt: skip

@@ -14,56 +14,47 @@ from higgins.api.view.containers import links
 
 
 def hosts(call: Call) -> dict[str, Any]:
-    """GET /v1/hosts."""
     page = paging.page_of(call, default_key="hostname")
     return paging.listed(call, "hosts", call.control.hosts.list(call.caller, page=page), view.host, page)
 
 
 def host(call: Call) -> dict[str, Any]:
-    """GET /v1/hosts/{ident}."""
     row = call.control.hosts.get(call.caller, call.ident)
     return {**view.host(row), "links": links(row.uuid, call.base_url, "hosts")}
 
 
 def services(call: Call) -> dict[str, Any]:
-    """GET /v1/services."""
     is_up = call.control.services.is_up
     return {"services": [view.service(row, up=is_up(row)) for row in call.control.services.list(call.caller)]}
 
 
 def enable(call: Call) -> dict[str, Any]:
-    """PUT /v1/services/enable."""
     row = call.control.services.enable(call.caller, call.args["host"], call.args["binary"])
     return _switched(row.hostname, row.disabled, row.disabled_reason)
 
 
 def disable(call: Call) -> dict[str, Any]:
-    """PUT /v1/services/disable."""
     reason = call.args.get("disabled_reason")
     row = call.control.services.disable(call.caller, call.args["host"], call.args["binary"], reason=reason)
     return _switched(row.hostname, row.disabled, row.disabled_reason)
 
 
 def force_down(call: Call) -> dict[str, Any]:
-    """PUT /v1/services/force_down."""
     forced = call.args.get("forced_down", True)
     row = call.control.services.force_down(call.caller, call.args["host"], call.args["binary"], forced_down=forced)
     return {"service": {"host": row.hostname, "binary": view.BINARY, "forced_down": row.forced_down}}
 
 
 def delete_service(call: Call) -> None:
-    """DELETE /v1/services."""
     call.control.services.delete(call.caller, call.args["host"], call.args["binary"])
 
 
 def zones(call: Call) -> dict[str, Any]:
-    """GET /v1/availability_zones."""
     found = [{"availability_zone": zone} for zone in call.control.zones.list(call.caller)]
     return {"availability_zones": found, "next": None}
 
 
 def create_network(call: Call) -> Reply:
-    """POST /v1/networks."""
     row = call.control.networks.create(
         call.caller, name=call.body["name"], neutron_net_id=call.body.get("neutron_net_id")
     )
@@ -71,7 +62,6 @@ def create_network(call: Call) -> Reply:
 
 
 def delete_network(call: Call) -> None:
-    """DELETE /v1/networks/{ident}."""
     call.control.networks.delete(call.caller, call.ident)
 
 

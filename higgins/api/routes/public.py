@@ -21,7 +21,6 @@ _WHICH = Table("the document", (Field("microversion", MICROVERSION),))
 
 
 def root(call: Call) -> dict[str, Any]:
-    """GET /."""
     version = {
         "id": "v1",
         "links": [{"href": f"{call.base_url}/v1/", "rel": "self"}],
@@ -38,7 +37,6 @@ def root(call: Call) -> dict[str, Any]:
 
 
 def version_one(call: Call) -> dict[str, Any]:
-    """GET /v1."""
     base = call.base_url
     document: dict[str, Any] = {
         "id": "v1",

@@ -14,7 +14,6 @@ _SINCE = (1, 26)
 
 
 def show(call: Call) -> dict[str, Any]:
-    """GET /v1/quotas/{ident}."""
     return _shown(call, call.ident)
 
 
@@ -30,27 +29,22 @@ def _shown(call: Call, project_id: str) -> dict[str, Any]:
 
 
 def defaults(call: Call) -> dict[str, int]:
-    """GET /v1/quotas/{ident}/defaults."""
     return view.limits(call.control.quotas.defaults(call.caller, call.ident))
 
 
 def update(call: Call) -> dict[str, int]:
-    """PUT /v1/quotas/{ident}."""
     return view.limits(call.control.quotas.update(call.caller, call.ident, call.args))
 
 
 def delete(call: Call) -> None:
-    """DELETE /v1/quotas/{ident}."""
     call.control.quotas.delete(call.caller, call.ident)
 
 
 def show_class(call: Call) -> dict[str, int]:
-    """GET /v1/quota_classes/{ident}."""
     return view.limits(call.control.quotas.get_class(call.caller, call.ident))
 
 
 def update_class(call: Call) -> dict[str, int]:
-    """PUT /v1/quota_classes/{ident}."""
     return view.limits(call.control.quotas.update_class(call.caller, call.ident, call.args))
 
 

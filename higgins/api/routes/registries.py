@@ -28,13 +28,11 @@ def _one(call: Call, row: Registry) -> dict[str, Any]:
 
 
 def create(call: Call) -> Reply:
-    """POST /v1/registries."""
     row = call.control.registries.create(call.caller, NewRegistry(**_given(call)))
     return Reply(_one(call, row), location=f"{call.base_url}/v1/registries/{row.uuid}")
 
 
 def index(call: Call) -> dict[str, Any]:
-    """GET /v1/registries."""
     page = paging.page_of(call)
     everywhere = call.args.get("all_projects", False)
     rows = call.control.registries.list(
@@ -44,17 +42,14 @@ def index(call: Call) -> dict[str, Any]:
 
 
 def show(call: Call) -> dict[str, Any]:
-    """GET /v1/registries/{ident}."""
     return _one(call, call.control.registries.get(call.caller, call.ident))
 
 
 def update(call: Call) -> dict[str, Any]:
-    """PATCH /v1/registries/{ident}."""
     return _one(call, call.control.registries.update(call.caller, call.ident, RegistryChange(**_given(call))))
 
 
 def delete(call: Call) -> None:
-    """DELETE /v1/registries/{ident}."""
     call.control.registries.delete(call.caller, call.ident)
 
 

@@ -14,76 +14,62 @@ from higgins.api.view import containers as view
 
 
 def start(call: Call) -> None:
-    """POST .../start."""
     call.control.containers.start(call.caller, call.ident)
 
 
 def stop(call: Call) -> None:
-    """POST .../stop."""
     call.control.containers.stop(call.caller, call.ident, timeout_s=call.args.get("timeout"))
 
 
 def reboot(call: Call) -> None:
-    """POST .../reboot."""
     call.control.containers.reboot(call.caller, call.ident, timeout_s=call.args.get("timeout"))
 
 
 def pause(call: Call) -> None:
-    """POST .../pause."""
     call.control.containers.pause(call.caller, call.ident)
 
 
 def unpause(call: Call) -> None:
-    """POST .../unpause."""
     call.control.containers.unpause(call.caller, call.ident)
 
 
 def kill(call: Call) -> None:
-    """POST .../kill."""
     call.control.containers.kill(call.caller, call.ident, signal=call.args.get("signal"))
 
 
 def rebuild(call: Call) -> None:
-    """POST .../rebuild."""
     image, driver = call.args.get("image"), call.args.get("image_driver")
     call.control.containers.rebuild(call.caller, call.ident, image=image, image_driver=driver)
 
 
 def rename(call: Call) -> dict[str, Any]:
-    """POST .../rename."""
     return Shown(call).one(call.control.containers.rename(call.caller, call.ident, call.args["name"]))
 
 
 def resize_container(call: Call) -> dict[str, Any]:
-    """POST .../resize_container."""
     return Shown(call).one(call.control.containers.resize(call.caller, call.ident, change_of(call)))
 
 
 def network_attach(call: Call) -> None:
-    """POST .../network_attach."""
     args = {name: call.args.get(name) for name in ("network", "port", "fixed_ip")}
     call.control.containers.network_attach(call.caller, call.ident, **args)
 
 
 def network_detach(call: Call) -> None:
-    """POST .../network_detach."""
     network, port = call.args.get("network"), call.args.get("port")
     call.control.containers.network_detach(call.caller, call.ident, network=network, port=port)
 
 
 def network_list(call: Call) -> dict[str, Any]:
-    """GET .../network_list."""
     pod = call.control.containers.network_list(call.caller, call.ident)
     return {"networks": view.networks(pod, flat=call.version < (1, 18))}
 
 
 def add_security_group(call: Call) -> None:
-    """POST .../add_security_group."""
     call.control.containers.add_security_group(call.caller, call.ident, call.args["name"])
 
 
 def remove_security_group(call: Call) -> None:
-    """POST .../remove_security_group."""
     call.control.containers.remove_security_group(call.caller, call.ident, call.args["name"])
 
 

@@ -18,7 +18,12 @@ API = [
         "those of one project.",
     ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Most rows that one page of a list holds."),
-    cfg.IntOpt("max_body_mib", default=64, min=1, help="Largest request body, in MiB (files copied into a container)."),
+    cfg.IntOpt(
+        "max_body_mib",
+        default=128,
+        min=1,
+        help="Largest request body, in MiB: that of an archive for a container, a third larger there than the archive. Others end at 16.",
+    ),
     cfg.StrOpt("ssl_cert_file", help="Certificate of the API; without one it speaks plain HTTP."),
     cfg.StrOpt("ssl_key_file", help="Private key of the certificate."),
     cfg.IntOpt("live_timeout_s", default=60, min=1, help="Longest wait for a host's answer to a live question."),

@@ -98,6 +98,10 @@ def check_new(settings: Settings, new: NewContainer) -> None:
     check_name(new.name)
     check_size(settings, cpu=new.cpu, memory_mib=new.memory_mib, disk_gib=new.disk_gib)
     check_image_driver(settings, new.image_driver)
+    if new.cpu_policy == "dedicated":
+        raise Invalid(
+            "No host here gives a container processors of its own. Leave cpu_policy out, and say with cpu how much of them it may use."
+        )
     if new.pids_limit is not None and new.pids_limit < 1:
         raise Invalid("pids_limit must be at least 1. Leave it out for the default.")
     restarts = new.restart_policy is not None and new.restart_policy.name != "no"

@@ -22,7 +22,6 @@ from higgins.cloud.session import Account, Caller, Session
 from higgins.control import service
 from higgins.control.means import Means
 from higgins.control.requests import NetworkRequest, NewContainer
-from higgins.control.settings import Settings
 from higgins.core import caller, errors, model
 from higgins.core.phase import Phase
 from higgins.policy.enforce import Policy
@@ -108,7 +107,6 @@ class Wired:
             policy=Policy(),
             hint=lambda _host_id, *, straight=False: None,
             installation=self.installation,
-            settings=Settings(network_driver="neutron"),
             services=Services(session=session, neutron=self.neutron),
         )
         self.control = service.build(means, Nobody())

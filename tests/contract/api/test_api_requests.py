@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -153,6 +154,17 @@ def test_a_body_in_chunks_is_read_up_to_the_limit(world, size, status):
     statuses = []
     b"".join(world.app(environ, lambda found, headers, exc=None: statuses.append(found)))
     assert statuses[0].startswith(str(status))
+
+
+def test_the_largest_body_is_the_operators_choice(world):
+    made = world.create()["uuid"]
+    large = base64.b64encode(b"x" * 2**20).decode()
+    for most_mib, status in ((1, 413), (2, 200)):
+        world.client = testing.TestClient(make_app(world.control, NoAuth(), max_body_bytes=most_mib * 2**20))
+        assert world.call("POST", f"/v1/containers/{made}/put_archive?path=/", {"data": large}).status == status
+    world.client = testing.TestClient(make_app(world.control, NoAuth(), max_body_bytes=2**20))
+    pad = {"image": "nginx", "labels": {"pad": "x" * 2**20}}
+    assert world.call("POST", "/v1/containers", pad).status == 413
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def containers(db: Database, sealer: Sealer, cloud: Cloud) -> Any:
         glance=Glance(service_of),
         cinder=Cinder(service_of, lambda _project: service_of),
     )
-    settings = Settings(network_driver="neutron", image_drivers=("docker", "glance"), volume_drivers=("cinder",))
+    settings = Settings(image_drivers=("docker", "glance"), volume_drivers=("cinder",))
     means = Means(
         db=db,
         sealer=sealer,

@@ -77,6 +77,7 @@ REFUSED = [
     ({"name": "f2b1c1de-6a7e-4a8b-9a54-0b2f1d2c3e4f"}, errors.Invalid, "invalid-value"),
     ({"cpu": 0.01}, errors.Invalid, "invalid-value"),
     ({"cpu": 17.0}, errors.Invalid, "invalid-value"),
+    ({"cpu_policy": "dedicated"}, errors.Invalid, "invalid-value"),
     ({"memory_mib": 2}, errors.Invalid, "invalid-value"),
     ({"disk_gib": 1000}, errors.Invalid, "invalid-value"),
     ({"pids_limit": 0}, errors.Invalid, "invalid-value"),
