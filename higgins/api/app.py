@@ -71,9 +71,7 @@ def make_app(
         by_path[route.path].append(route)
     bodies = Turns.of(threads)
     for path, routes in by_path.items():
-        app.add_route(
-            path, Endpoint(routes, control, bodies, max_limit=max_limit, max_body_bytes=max_body_bytes)
-        )
+        app.add_route(path, Endpoint(routes, control, bodies, max_limit=max_limit, max_body_bytes=max_body_bytes))
     return _behind_proxies(app, proxy_headers, cors_origins)
 
 

@@ -25,7 +25,6 @@ from higgins.scheduler.inventories import Publisher, Reserved
 from higgins.scheduler.loop import Scheduler
 from higgins.scheduler.placement import PlacementClaims
 from higgins.store.agents.desk import Desk
-from higgins.store.claims import Ratios
 from higgins.store.loops.holds import Holder
 from higgins.store.records import installation
 from higgins.store.session import Database
@@ -134,9 +133,7 @@ def _scheduling(
 ) -> list[Part]:
     """The scheduler, and where Placement counts too what tells it of hosts."""
     chosen = conf.scheduler
-    ratios = Ratios(
-        cpu=chosen.cpu_allocation_ratio, memory=chosen.ram_allocation_ratio, disk=chosen.disk_allocation_ratio
-    )
+    ratios = parts.ratios(conf)
     found: list[Part] = []
     keeper = None
     if services is not None and services.placement is not None:

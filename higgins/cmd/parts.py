@@ -14,6 +14,8 @@ from higgins.conf import load
 from higgins.control.settings import Settings
 from higgins.core.phase import PullPolicy
 from higgins.store import seal, session
+from higgins.store.claims import Ratios
+from higgins.store.quotas import Limits
 from higgins.wire import contract
 from higgins.wire.client import LiveClient
 
@@ -28,6 +30,14 @@ def open_database(conf: cfg.ConfigOpts) -> session.Database:
 def open_sealer(conf: cfg.ConfigOpts) -> seal.Sealer:
     """What seals and opens secrets, with the installation's key."""
     return seal.Sealer(seal.load_or_create_key(load.in_state(conf, conf.secrets.key_file, "secret.key")))
+
+
+def ratios(conf: cfg.ConfigOpts) -> Ratios:
+    """How far a host may be promised more than once."""
+    chosen = conf.scheduler
+    return Ratios(
+        cpu=chosen.cpu_allocation_ratio, memory=chosen.ram_allocation_ratio, disk=chosen.disk_allocation_ratio
+    )
 
 
 def settings(conf: cfg.ConfigOpts) -> Settings:
@@ -47,15 +57,12 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         image_drivers=tuple(conf.cloud.image_drivers),
         volume_drivers=tuple(conf.cloud.volume_drivers),
         unique_name_scope=conf.compute.unique_container_name_scope,
-        quota_containers=conf.quota.containers,
-        quota_memory_mib=conf.quota.memory,
-        quota_cpus=conf.quota.cpu,
-        quota_disk_gib=conf.quota.disk,
+        quota=Limits(
+            containers=conf.quota.containers, cpu=conf.quota.cpu, memory=conf.quota.memory, disk=conf.quota.disk
+        ),
+        ratios=ratios(conf),
         quota_local_volumes=conf.quota.local_volumes,
         registries=tuple(conf.compute.registries),
-        cpu_allocation_ratio=conf.scheduler.cpu_allocation_ratio,
-        ram_allocation_ratio=conf.scheduler.ram_allocation_ratio,
-        disk_allocation_ratio=conf.scheduler.disk_allocation_ratio,
         host_down_after_s=conf.scheduler.host_down_after_s,
         live_timeout_s=conf.api.live_timeout_s,
         threads=conf.api.threads,

@@ -10,13 +10,13 @@ from typing import Protocol, TypeVar
 
 from higgins.control.container import shape
 from higgins.control.container.commit import Commits
-from higgins.control.container.wishes import check
+from higgins.control.container.wishes import allowed, check
 from higgins.control.means import Means
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, HigginsError, Invalid, Unavailable
 from higgins.core.phase import Wish
 from higgins.core.status import Action
-from higgins.store import actions, hosts, pods
+from higgins.store import actions, hosts
 from higgins.store.pods import Pod
 from higgins.wire import contract
 from higgins.wire.turns import Turn, Turns
@@ -212,13 +212,10 @@ class Live:
 
     def _reach(self, caller: Caller, ident: str, action: Action) -> _Place:
         """The container and its agent, or why it cannot be asked."""
-        rule = f"container:{action}"
-        scope = self._means.policy.scope(caller, rule, ident=ident)
         with self._means.db.read() as tx:
-            pod = pods.get(tx, ident, scope)
+            pod = allowed(tx, self._means.policy, caller, ident, f"container:{action}")
             host = None if pod.host_id is None else hosts.by_id(tx, pod.host_id)
             now = tx.now
-        self._means.policy.require(caller, rule, pod.project_id)
         check(pod, action)
         if host is None:
             raise Conflict(f"The container {pod.uuid} has no host yet, so there is nothing to ask.", code="no-host")

@@ -38,7 +38,7 @@ class Quotas:
         """A project's limits: its own, else the class ``default``'s, else the configured ones."""
         self._means.policy.require(caller, "quota:get", project_id)
         with self._means.db.read() as tx:
-            return quotas.limits(tx, project_id, self._means.quota_defaults)
+            return quotas.limits(tx, project_id, self._means.settings.quota)
 
     def usages(self, caller: Caller, project_id: str) -> tuple[Limits, Usage]:
         """A project's limits and what is in use."""
@@ -51,13 +51,13 @@ class Quotas:
                 cpu=units.milli_to_cpus(used.cpu_milli),
                 disk=used.disk_gib,
             )
-            return quotas.limits(tx, project_id, self._means.quota_defaults), usage
+            return quotas.limits(tx, project_id, self._means.settings.quota), usage
 
     def defaults(self, caller: Caller, project_id: str) -> Limits:
         """What a project without limits of its own has."""
         self._means.policy.require(caller, "quota:get_default", project_id)
         with self._means.db.read() as tx:
-            return quotas.class_limits(tx, DEFAULT_CLASS, self._means.quota_defaults)
+            return quotas.class_limits(tx, DEFAULT_CLASS, self._means.settings.quota)
 
     def update(self, caller: Caller, project_id: str, limits: Mapping[str, int]) -> Limits:
         """Set some limits of a project; ``Invalid`` below -1 or for an unknown resource."""
@@ -66,7 +66,7 @@ class Quotas:
 
         def work(tx: Transaction) -> Limits:
             quotas.set_limits(tx, project_id, limits)
-            return quotas.limits(tx, project_id, self._means.quota_defaults)
+            return quotas.limits(tx, project_id, self._means.settings.quota)
 
         return self._means.db.retrying(work)
 
@@ -79,7 +79,7 @@ class Quotas:
         """Limits of a class."""
         self._means.policy.require(caller, "quota_class:get")
         with self._means.db.read() as tx:
-            return quotas.class_limits(tx, name, self._means.quota_defaults)
+            return quotas.class_limits(tx, name, self._means.settings.quota)
 
     def update_class(self, caller: Caller, name: str, limits: Mapping[str, int]) -> Limits:
         """Set some limits of a class; those of ``default`` hold for every project without limits of its own."""
@@ -88,7 +88,7 @@ class Quotas:
 
         def work(tx: Transaction) -> Limits:
             quotas.set_class_limits(tx, name, limits)
-            return quotas.class_limits(tx, name, self._means.quota_defaults)
+            return quotas.class_limits(tx, name, self._means.settings.quota)
 
         return self._means.db.retrying(work)
 

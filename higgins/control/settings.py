@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from higgins.core.defaults import HOST_DOWN_AFTER_S, QUOTA_LOCAL_VOLUMES
 from higgins.core.phase import PullPolicy
+from higgins.store.claims import Ratios
+from higgins.store.quotas import Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Defaults and limits. A default of 0 means: no limit; a quota of -1 means: no limit."""
+    """Defaults and limits. A default of 0 means: no limit. ``quota`` is that of a project for which none was set; ``ratios`` say how far a
+    host may be promised more than once.
+    """
 
     default_cpus: float = 1.0
     default_memory_mib: int = 512
@@ -26,15 +31,10 @@ class Settings:
     image_drivers: tuple[str, ...] = ("docker",)
     volume_drivers: tuple[str, ...] = ("local",)
     unique_name_scope: Literal["", "project", "global"] = ""
-    quota_containers: int = 40
-    quota_memory_mib: int = 51200
-    quota_cpus: int = 20
-    quota_disk_gib: int = 100
-    quota_local_volumes: int = 100
+    quota: Limits = dataclasses.field(default_factory=Limits)
+    ratios: Ratios = dataclasses.field(default_factory=Ratios)
+    host_down_after_s: int = HOST_DOWN_AFTER_S
+    quota_local_volumes: int = QUOTA_LOCAL_VOLUMES
     registries: tuple[str, ...] = ("*",)
-    cpu_allocation_ratio: float = 16.0
-    ram_allocation_ratio: float = 1.5
-    disk_allocation_ratio: float = 1.0
-    host_down_after_s: int = 60
     live_timeout_s: float = 60.0
     threads: int = 16

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 
-from higgins.store.hosts import DOWN_AFTER_S
+from higgins.core.defaults import HOST_DOWN_AFTER_S
 from higgins.store.records import idempotency
 from higgins.store.session import Database
 from higgins.store.upkeep import housekeeping
@@ -29,7 +29,7 @@ class Housekeeper:
         history_days: float = 30.0,
         idempotency_hours: float = 24.0,
         question_s: float = 300.0,
-        down_after_s: float = DOWN_AFTER_S,
+        down_after_s: float = HOST_DOWN_AFTER_S,
         interval_s: float = 60.0,
     ) -> None:
         self._db = db

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from higgins.cloud.placement import Inventory, Placement
 from higgins.core import errors, resources
+from higgins.core.defaults import HOST_DOWN_AFTER_S
 from higgins.store import hosts
 from higgins.store.claims import Ratios
 from higgins.store.hosts import Host
@@ -92,7 +93,7 @@ class Publisher:
         ratios: Ratios | None = None,
         reserved: Reserved | None = None,
         interval_s: float = 5.0,
-        down_after_s: float = hosts.DOWN_AFTER_S,
+        down_after_s: float = HOST_DOWN_AFTER_S,
         verify_s: float = 300.0,
     ) -> None:
         self._db = db

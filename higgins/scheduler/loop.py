@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from higgins.core.defaults import HOST_DOWN_AFTER_S
 from higgins.core.model import ContainerSpec, HostFacts, PodSpec
 from higgins.core.phase import Desired
 from higgins.scheduler import claims
@@ -47,7 +48,7 @@ class Scheduler:
         *,
         ratios: Ratios | None = None,
         interval_s: float = 5.0,
-        down_after_s: float = host_rows.DOWN_AFTER_S,
+        down_after_s: float = HOST_DOWN_AFTER_S,
         first_host_s: float = 300.0,
         hosts_kept_s: float = 10.0,
         keeper: Claims | None = None,

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from higgins.core import defaults
 from higgins.store.session import Transaction
 from higgins.store.tables import hosts
 
@@ -24,9 +25,9 @@ SIZES = ("cpu_milli", "memory_mib", "disk_gib")
 class Ratios:
     """How many times what a host has may be claimed of it."""
 
-    cpu: float = 16.0
-    memory: float = 1.5
-    disk: float = 1.0
+    cpu: float = defaults.CPU_RATIO
+    memory: float = defaults.MEMORY_RATIO
+    disk: float = defaults.DISK_RATIO
 
     def room(self, *, cpus: int, memory_mib: int, disk_gib: int) -> dict[str, float]:
         """All that may be claimed of a host, by the names of ``SIZES``."""

@@ -16,14 +16,12 @@ import msgspec
 import sqlalchemy as sa
 
 from higgins.core import errors, model
+from higgins.core.defaults import HOST_DOWN_AFTER_S
+from higgins.core.names import is_uuid
 from higgins.store import page as pages
-from higgins.store.pods import is_uuid
 from higgins.store.seal import Sealer
 from higgins.store.session import Row, Transaction
 from higgins.store.tables import hosts, images, pods, volumes
-
-DOWN_AFTER_S = 60
-"""After this long without a word from its agent a host counts as down."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Host:
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
 
-    def is_up(self, now: datetime.datetime, down_after_s: float = DOWN_AFTER_S) -> bool:
+    def is_up(self, now: datetime.datetime, down_after_s: float = HOST_DOWN_AFTER_S) -> bool:
         """Whether its agent was heard of lately and nobody forced it down."""
         if self.forced_down or self.last_seen_at is None:
             return False

@@ -9,7 +9,6 @@ import builtins
 import dataclasses
 import datetime
 import enum
-import uuid as uuids
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
+from higgins.core.names import is_uuid
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.store import claims, specs
 from higgins.store import page as pages
@@ -157,17 +157,6 @@ def open_spec(pod: Pod, sealer: Sealer) -> model.PodSpec:
 def open_environments(pod: Pod, sealer: Sealer) -> dict[str, dict[str, str]]:
     """The environments alone, by container uuid; a container without one is left out. Cheaper than ``open_spec`` for a list."""
     return specs.environments(pod.sealed, pod.uuid, sealer)
-
-
-def is_uuid(ident: str) -> bool:
-    """Whether an identifier is meant as a uuid rather than a name."""
-    if len(ident) not in (32, 36):
-        return False
-    try:
-        uuids.UUID(ident)
-    except ValueError:
-        return False
-    return True
 
 
 def insert(tx: Transaction, new: NewPod, sealer: Sealer) -> Pod:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from higgins.core import defaults as preset
 from higgins.core import errors
 from higgins.core.model import PodSpec
 from higgins.store.session import Duplicate, Overtaken, Transaction
@@ -25,10 +26,10 @@ DEFAULT_CLASS = "default"
 class Limits:
     """How much a project may have; -1 is no limit. ``cpu`` in processors, ``memory`` in MiB, ``disk`` in GiB, as the API says them."""
 
-    containers: int = 40
-    cpu: int = 20
-    memory: int = 51200
-    disk: int = 100
+    containers: int = preset.QUOTA_CONTAINERS
+    cpu: int = preset.QUOTA_CPUS
+    memory: int = preset.QUOTA_MEMORY_MIB
+    disk: int = preset.QUOTA_DISK_GIB
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

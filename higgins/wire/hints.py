@@ -146,10 +146,13 @@ class DatagramEar:
 
 
 class AfterWish(Protocol):
-    """What a use case calls after its commit."""
+    """What a use case calls after its commit. Must return at once and never raise; a lost hint costs latency only."""
 
     def __call__(self, host_id: int | None, *, straight: bool = False) -> None:
-        """The wishes of this host changed, or a pod waits for one (``None``); ``straight`` when provisioning has no part in it."""
+        """The wishes of this host (its row's id) changed, or a pod waits for one (``None``).
+
+        ``straight`` says that the host deals with it and provisioning has no part in it.
+        """
         ...
 
 

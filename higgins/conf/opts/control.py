@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from oslo_config import cfg
 
+from higgins.core import defaults
+
 API = [
     cfg.HostAddressOpt("host_ip", default="127.0.0.1", help="Address the API listens on."),
     cfg.PortOpt("port", default=9517, help="Port the API listens on."),
@@ -102,18 +104,42 @@ COMPUTE = [
 ]
 
 QUOTA = [
-    cfg.IntOpt("containers", default=40, min=-1, help="Containers of a project; -1 is no limit."),
-    cfg.IntOpt("memory", default=51200, min=-1, help="Memory of a project in MiB; -1 is no limit."),
-    cfg.IntOpt("cpu", default=20, min=-1, help="Processors of a project; -1 is no limit."),
-    cfg.IntOpt("disk", default=100, min=-1, help="Disk of a project in GiB; -1 is no limit."),
-    cfg.IntOpt("local_volumes", default=100, min=-1, help="Local volumes with names of a project; -1 is no limit."),
+    cfg.IntOpt(
+        "containers", default=defaults.QUOTA_CONTAINERS, min=-1, help="Containers of a project; -1 is no limit."
+    ),
+    cfg.IntOpt("memory", default=defaults.QUOTA_MEMORY_MIB, min=-1, help="Memory of a project in MiB; -1 is no limit."),
+    cfg.IntOpt("cpu", default=defaults.QUOTA_CPUS, min=-1, help="Processors of a project; -1 is no limit."),
+    cfg.IntOpt("disk", default=defaults.QUOTA_DISK_GIB, min=-1, help="Disk of a project in GiB; -1 is no limit."),
+    cfg.IntOpt(
+        "local_volumes",
+        default=defaults.QUOTA_LOCAL_VOLUMES,
+        min=-1,
+        help="Local volumes with names of a project; -1 is no limit.",
+    ),
 ]
 
 SCHEDULER = [
-    cfg.FloatOpt("cpu_allocation_ratio", default=16.0, min=0.1, help="Processors promised for each one that is there."),
-    cfg.FloatOpt("ram_allocation_ratio", default=1.5, min=0.1, help="Memory promised for each byte that is there."),
-    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk promised for each byte that is there."),
-    cfg.IntOpt("host_down_after_s", default=60, min=1, help="Silence after which a host counts as down."),
+    cfg.FloatOpt(
+        "cpu_allocation_ratio",
+        default=defaults.CPU_RATIO,
+        min=0.1,
+        help="Processors promised for each one that is there.",
+    ),
+    cfg.FloatOpt(
+        "ram_allocation_ratio",
+        default=defaults.MEMORY_RATIO,
+        min=0.1,
+        help="Memory promised for each byte that is there.",
+    ),
+    cfg.FloatOpt(
+        "disk_allocation_ratio", default=defaults.DISK_RATIO, min=0.1, help="Disk promised for each byte that is there."
+    ),
+    cfg.IntOpt(
+        "host_down_after_s",
+        default=defaults.HOST_DOWN_AFTER_S,
+        min=1,
+        help="Silence after which a host counts as down.",
+    ),
     cfg.IntOpt(
         "no_host_deadline_s",
         default=300,

@@ -48,7 +48,7 @@ def write(tx: Transaction, pod: Pod, means: Means, caller: Caller, wish: Wish, c
     if (cpu_milli, memory_mib) != (pod.cpu_milli, pod.memory_mib):
         _check_host(tx, pod)
         more = {"cpu_milli": cpu_milli - pod.cpu_milli, "memory_mib": memory_mib - pod.memory_mib}
-        quotas.take(tx, pod.project_id, means.quota_defaults, **more)
+        quotas.take(tx, pod.project_id, means.settings.quota, **more)
     spec = with_container(
         pods.open_spec(pod, means.sealer), name=change.name, cpus=change.cpu, memory_mib=change.memory_mib
     )
@@ -65,7 +65,7 @@ def write(tx: Transaction, pod: Pod, means: Means, caller: Caller, wish: Wish, c
         unique_name=limits.unique_name(means.settings, pod.project_id, change.name),
         cpu_milli=cpu_milli,
         memory_mib=memory_mib,
-        ratios=means.ratios,
+        ratios=means.settings.ratios,
     )
 
 

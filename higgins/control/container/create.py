@@ -145,7 +145,7 @@ class Creator:
         quotas.take(
             tx,
             new.project_id,
-            means.quota_defaults,
+            means.settings.quota,
             containers=1,
             cpu_milli=new.cpu_milli,
             memory_mib=new.memory_mib,

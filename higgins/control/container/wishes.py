@@ -12,6 +12,7 @@ from higgins.core import status
 from higgins.core.caller import Caller
 from higgins.core.errors import IllegalState
 from higgins.core.phase import Desired, Wish
+from higgins.policy.enforce import Policy
 from higgins.store import actions, pods
 from higgins.store.pods import Pod
 from higgins.store.session import Transaction
@@ -27,12 +28,9 @@ class Wishes:
         self._means = means
 
     def find(self, caller: Caller, ident: str, rule: str, *, all_projects: bool = False) -> Pod:
-        """The container, if ``rule`` lets the caller do this to it; ``Forbidden``, ``NotFound``, ``Conflict``."""
-        scope = self._means.policy.scope(caller, rule, all_projects=all_projects, ident=ident)
+        """See ``allowed``."""
         with self._means.db.read() as tx:
-            pod = pods.get(tx, ident, scope)
-        self._means.policy.require(caller, rule, pod.project_id)
-        return pod
+            return allowed(tx, self._means.policy, caller, ident, rule, all_projects=all_projects)
 
     def make(
         self,
@@ -49,11 +47,9 @@ class Wishes:
 
         ``action`` names the row of Zun's table that the status is checked against; none means that every status allows it.
         """
-        scope = self._means.policy.scope(caller, rule, all_projects=all_projects, ident=ident)
 
         def work(tx: Transaction) -> Pod:
-            pod = pods.get(tx, ident, scope)
-            self._means.policy.require(caller, rule, pod.project_id)
+            pod = allowed(tx, self._means.policy, caller, ident, rule, all_projects=all_projects)
             if action is not None:
                 check(pod, action)
             changed = write(tx, pod)
@@ -94,6 +90,15 @@ class Wishes:
             )
 
         return self.make(caller, ident, wish, write, rule=f"container:{action}", action=action)
+
+
+def allowed(
+    tx: Transaction, policy: Policy, caller: Caller, ident: str, rule: str, *, all_projects: bool = False
+) -> Pod:
+    """The container, if ``rule`` lets the caller do this to it; ``Forbidden``, ``NotFound``, ``Conflict``."""
+    pod = pods.get(tx, ident, policy.scope(caller, rule, all_projects=all_projects, ident=ident))
+    policy.require(caller, rule, pod.project_id)
+    return pod
 
 
 def check(pod: Pod, action: status.Action) -> None:

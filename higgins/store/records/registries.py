@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
+from higgins.core.names import is_uuid
 from higgins.store import page as pages
-from higgins.store.pods import is_uuid
 from higgins.store.seal import Sealer
 from higgins.store.session import Transaction
 from higgins.store.tables import registries

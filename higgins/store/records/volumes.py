@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
-from higgins.store.pods import is_uuid
+from higgins.core.names import is_uuid
 from higgins.store.session import Duplicate, Transaction
 from higgins.store.tables import volumes
 

@@ -25,6 +25,7 @@ from higgins.provision.loop import Provisioner
 from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store.agents.desk import Desk
+from higgins.store.quotas import Limits
 from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
@@ -72,7 +73,7 @@ def test_nothing_is_lost_stuck_or_counted_wrong(planes: list[Plane], rows: Rows,
         for plane in planes:
             plane.tell(host_id, straight=straight)
 
-    limits = Settings(quota_containers=-1, quota_cpus=-1, quota_memory_mib=-1, quota_disk_gib=-1)
+    limits = Settings(quota=Limits(containers=-1, cpu=-1, memory=-1, disk=-1))
     means = Means(db=db, sealer=sealer, policy=Policy(), hint=tell, installation=installed, settings=limits)
     control = build(means, None)  # type: ignore[arg-type]  # nobody is asked a live question
     refused: Counter[str] = Counter()

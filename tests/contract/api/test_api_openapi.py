@@ -19,6 +19,7 @@ from higgins.api.routes import ROUTES
 from higgins.api.routes.public import public_routes
 from higgins.api.schema.openapi import document
 from higgins.core.phase import Phase
+from higgins.store.quotas import Limits
 
 EVERYTHING = (*ROUTES, *public_routes(Metrics(), lambda: None, ROUTES))
 EXAMPLES = int(os.environ.get("HIGGINS_FUZZ_EXAMPLES", "4"))
@@ -48,7 +49,7 @@ def operations():
 def busy(tmp_path, migrated):
     """A world without quotas, with one container in each of the usual states."""
     shutil.copyfile(migrated, tmp_path / "higgins.db")
-    world = World(tmp_path, quota_containers=-1, quota_cpus=-1, quota_memory_mib=-1, quota_disk_gib=-1)
+    world = World(tmp_path, quota=Limits(containers=-1, cpu=-1, memory=-1, disk=-1))
     yield world
     world.close()
 

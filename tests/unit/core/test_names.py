@@ -65,6 +65,23 @@ def test_container_names(text: str, fine: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("11111111-1111-4111-8111-11111111111a", True),
+        ("11111111-1111-4111-8111-11111111111A", True),
+        ("1111111111114111811111111111111a", True),
+        ("11111111-111141118111-11111111111a", False),
+        ("1-1-1-1-1111111141118111111111111111", False),
+        ("{1111111111114111811111111111111a}", False),
+        ("11111111-1111-4111-8111-11111111111a\n", False),
+        ("web", False),
+    ],
+)
+def test_uuids(text: str, fine: bool) -> None:
+    assert names.is_uuid(text) is fine
+
+
+@pytest.mark.parametrize(
     ("text", "parts"),
     [
         ("busybox", (None, "busybox", None, None)),
