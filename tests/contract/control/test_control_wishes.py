@@ -211,7 +211,7 @@ def test_a_size_is_refused_by_quota_host_limits_and_engine(plane: ControlPlane) 
     with pytest.raises(errors.Invalid, match="8192"):
         containers.update(caller(), pod.uuid, ContainerChange(memory_mib=10000))
     plane.made(memory_mib=8000)
-    with pytest.raises(errors.OutOfCapacity, match="host-1"):
+    with pytest.raises(errors.OutOfCapacity, match="host has no room"):
         containers.update(caller(), pod.uuid, ContainerChange(memory_mib=8000))
     plane.add_host("plain", dataclasses.replace(FACTS, abilities=()))
     other = plane.made(caller("admin", project="project-1"), host="plain")
