@@ -1,7 +1,4 @@
-"""Keeps one party from taking all of what many share: how much of something goes on at once, in all and for each party.
-
-Knows no clock and queues nobody: who gets no turn is told so, since waiting for one would hold the very thread that is short.
-"""
+"""Keeps one party from taking all of what many share: how much of something goes on at once, in all and for each party."""
 
 from __future__ import annotations
 
@@ -10,15 +7,17 @@ from collections import Counter
 
 from higgins.core import errors
 
+WAIT_S = 1.0
+"""How long somebody waits for his turn. Long enough for a burst of quick ones, and short, since he waits in one of the threads that are few."""
+
 
 class Turns:
     """At most ``total`` turns at once, and at most ``each`` of one party."""
 
-    def __init__(self, total: int, each: int) -> None:
-        self._total, self._each = total, each
-        self._lock = threading.Lock()
+    def __init__(self, total: int, each: int, *, wait_s: float = WAIT_S) -> None:
+        self._total, self._each, self._wait_s = total, each, wait_s
+        self._changed = threading.Condition()
         self._taken: Counter[str] = Counter()
-        self._all = 0
 
     @classmethod
     def of(cls, threads: int) -> Turns:
@@ -26,20 +25,21 @@ class Turns:
         return cls(max(1, threads - threads // 4), max(1, threads // 2))
 
     def take(self, party: str, message: str) -> Turn:
-        """A turn, to be given back by leaving it as a context or by its ``close``; ``Busy`` with the message when there is none."""
-        with self._lock:
-            if self._all >= self._total or self._taken[party] >= self._each:
+        """A turn, to be given back by leaving it as a context or by its ``close``; ``Busy`` with the message when there is none in time."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_free(party), self._wait_s):
                 raise errors.Busy(message)
-            self._all += 1
             self._taken[party] += 1
         return Turn(self, party)
 
+    def _is_free(self, party: str) -> bool:
+        return self._taken[party] < self._each and self._taken.total() < self._total
+
     def _give_back(self, party: str) -> None:
-        with self._lock:
-            self._all -= 1
+        with self._changed:
             self._taken[party] -= 1
-            if not self._taken[party]:
-                del self._taken[party]
+            self._taken += Counter()  # without those that have none left
+            self._changed.notify_all()
 
 
 class Turn:
