@@ -19,12 +19,12 @@ from higgins.api.route import Route
 from higgins.api.routes import ROUTES
 from higgins.api.routes.public import public_routes
 from higgins.control.service import Control
+from higgins.core.defaults import API_THREADS
 from higgins.wire.turns import Turns
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 MAX_LIMIT = 1000
-THREADS = 16
 MAX_BODY_BYTES = 128 * 1024 * 1024
 _SHOWN_HEADERS = [
     HEADER,
@@ -43,7 +43,7 @@ def make_app(
     metrics: Metrics | None = None,
     healthy: Callable[[], None] = lambda: None,
     max_limit: int = MAX_LIMIT,
-    threads: int = THREADS,
+    threads: int = API_THREADS,
     max_body_bytes: int = MAX_BODY_BYTES,
     proxy_headers: bool = False,
     cors_origins: Sequence[str] = (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from higgins.core.defaults import HOST_DOWN_AFTER_S, QUOTA_LOCAL_VOLUMES
+from higgins.core.defaults import API_THREADS, HOST_DOWN_AFTER_S, QUOTA_LOCAL_VOLUMES, REGISTRIES
 from higgins.core.phase import PullPolicy
 from higgins.store.claims import Ratios
 from higgins.store.quotas import Limits
@@ -35,6 +35,6 @@ class Settings:
     ratios: Ratios = dataclasses.field(default_factory=Ratios)
     host_down_after_s: int = HOST_DOWN_AFTER_S
     quota_local_volumes: int = QUOTA_LOCAL_VOLUMES
-    registries: tuple[str, ...] = ("*",)
+    registries: tuple[str, ...] = REGISTRIES
     live_timeout_s: float = 60.0
-    threads: int = 16
+    threads: int = API_THREADS

@@ -14,3 +14,6 @@ QUOTA_LOCAL_VOLUMES = 100
 
 HOST_DOWN_AFTER_S = 60
 """Three times the longest silence of an agent that waits for assignments."""
+
+API_THREADS = 16
+REGISTRIES = ("*",)

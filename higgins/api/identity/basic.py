@@ -16,6 +16,7 @@ from typing import Any
 from higgins.api.identity import users
 from higgins.core import errors
 from higgins.core.caller import Caller
+from higgins.core.defaults import API_THREADS
 
 _KEEP_S = 60.0
 _LOOK_AGAIN_S = 1.0
@@ -35,7 +36,7 @@ class Basic:
     challenge: str | None = 'Basic realm="higgins", charset="UTF-8"'
 
     def __init__(
-        self, users_file: pathlib.Path, *, threads: int = 16, clock: Callable[[], float] = time.monotonic
+        self, users_file: pathlib.Path, *, threads: int = API_THREADS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._path = users_file
         self._clock = clock

@@ -14,7 +14,7 @@ API = [
     cfg.IntOpt("workers", default=1, min=1, help="API processes."),
     cfg.IntOpt(
         "threads",
-        default=16,
+        default=defaults.API_THREADS,
         min=1,
         help="Requests that one API process handles side by side. A quarter of them is kept free of live questions, and half of them of "
         "those of one project.",
@@ -90,7 +90,7 @@ COMPUTE = [
     ),
     cfg.ListOpt(
         "registries",
-        default=["*"],
+        default=list(defaults.REGISTRIES),
         help="Registries that hosts may be asked to pull from, such as docker.io or *.example.com:5000; a * stands for any letters. Hosts reach "
         "what users may not: without a list here, a name like 10.0.0.1:8080/x makes a host knock there.",
     ),
