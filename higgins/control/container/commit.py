@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from typing import TypeVar
 
 from higgins.cloud.glance import Glance, NewImage
 from higgins.control.container import picture
@@ -30,14 +31,23 @@ OF_ONE_PROJECT = 2
 DISK_FORMAT = "qcow2"
 """What Zun says of the images that its commits make, whatever is in them."""
 
-LONGEST_S = 3600.0
-"""After so long a commit is given up: what stands half made in Glance later than that is nobody's."""
+SENDING_S = 3600.0
+"""How long the data may take to reach Glance; then a commit is given up."""
+
+PATIENCE_S = 600.0
+"""How long Glance is asked what came of it, and then the database to take that down, while they do not answer."""
+
+LONGEST_S = SENDING_S + 2 * PATIENCE_S
+"""After so long no commit goes on: what stands half made in Glance later than that is nobody's."""
 
 INSTALLATION = "higgins_installation"
 """The property by which an installation finds images of its commits again."""
 
 CONTAINER = "higgins_container"
 
+_UNDECIDED = ("saving", "uploading", "importing")
+
+Given = TypeVar("Given")
 Take = Callable[[], AbstractContextManager[Iterator[bytes]]]
 """Asks the container's agent for an archive of it."""
 
@@ -56,8 +66,8 @@ class _Commit:
 class Commits:
     """The commits that go on in this process; each ends its action with what came of it."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, means: Means, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self._means, self._pause = means, pause
         self._room = Turns(AT_ONCE, OF_ONE_PROJECT)
 
     def begin(self, caller: Caller, pod: Pod, *, repository: str, tag: str | None, take: Take) -> str:
@@ -97,33 +107,90 @@ class Commits:
             raise
 
     def _carry(self, glance: Glance, commit: _Commit) -> None:
-        failure: str | None
         try:
-            with commit.take() as chunks:
-                glance.upload(commit.image, _in_time(chunks))
-            failure = None if glance.get(commit.image).is_active else "Glance did not take the whole image. Try again."
+            failure = self._sent(glance, commit)
         except errors.HigginsError as error:
             failure = error.message
-        except Exception:  # the loop of a thread: the action must end, and nothing be left in Glance
+        except Exception:  # the loop of a thread: the action must end
             LOG.exception("The commit of container %s broke", commit.pod.uuid)
             failure = "The commit failed; the service's log says why."
         finally:
             commit.turn.close()
         if failure is not None:
             LOG.warning("The commit of container %s failed: %s", commit.pod.uuid, failure)
+        try:
+            self._patiently(lambda: self._end(commit, failure), "The end of a commit")
+        except errors.HigginsError as error:
+            LOG.error("How the commit of container %s ended could not be written: %s", commit.pod.uuid, error.message)
+
+    def _sent(self, glance: Glance, commit: _Commit) -> str | None:
+        """Why the image is not there, ``None`` when it is; what is known not to be whole is deleted, and nothing else."""
+        data = _Data()
+        failure = "Glance did not take the whole image. Try again."
+        try:
+            with commit.take() as chunks:
+                glance.upload(commit.image, data.given(chunks))
+        except errors.HigginsError as error:
+            failure = error.message
+        if data.ended and self._is_whole(
+            glance, commit.image
+        ):  # the answer to an upload may be lost, and the image is there
+            return None
+        try:
+            glance.delete(commit.image)
+        except errors.HigginsError as error:
+            LOG.warning("The image %s of a failed commit is deleted later: %s", commit.image, error.message)
+        return failure
+
+    def _is_whole(self, glance: Glance, image: str) -> bool:
+        """What Glance says once it knows; ``Unavailable`` when it says nothing for long: then the image is left as it is."""
+
+        def ask() -> bool:
+            found = glance.get(image)
+            if found.status in _UNDECIDED:
+                raise errors.NotReady(f"The image {image} is {found.status} in Glance.")
+            return found.is_active
+
+        try:
+            return self._patiently(ask, "What came of a commit")
+        except errors.ImageNotFound:
+            return False
+        except errors.HigginsError as error:
+            raise errors.Unavailable(
+                f"All data went to Glance, which does not say whether it took them. See whether the image {image} is active there."
+            ) from error
+
+    def _patiently(self, work: Callable[[], Given], what: str) -> Given:
+        """What ``work`` gives; tried again with growing pauses while those whom it asks do not answer."""
+        waited_s, pause_s = 0.0, 0.5
+        while True:
             try:
-                glance.delete(commit.image)
+                return work()
             except errors.HigginsError as error:
-                LOG.warning("The image %s of a failed commit is deleted later: %s", commit.image, error.message)
+                if not error.retryable or waited_s >= PATIENCE_S:
+                    raise
+                LOG.warning("%s is asked for again in %g s: %s", what, pause_s, error.message)
+            self._pause(pause_s)
+            waited_s, pause_s = waited_s + pause_s, min(2 * pause_s, 30.0)
+
+    def _end(self, commit: _Commit, failure: str | None) -> None:
         with self._means.db.write() as tx:
             actions.finish(tx, commit.pod.uuid, commit.request_id, error=failure)
 
 
-def _in_time(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    until = time.monotonic() + LONGEST_S
-    for chunk in chunks:
-        if time.monotonic() > until:
-            raise errors.Timeout(
-                f"The image took longer than {LONGEST_S / 60:.0f} minutes. Make the container smaller."
-            )
-        yield chunk
+class _Data:
+    """What is sent, and whether all of it was given."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def given(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The chunks; ``Timeout`` when they take too long."""
+        until = time.monotonic() + SENDING_S
+        for chunk in chunks:
+            if time.monotonic() > until:
+                raise errors.Timeout(
+                    f"The image took longer than {SENDING_S / 60:.0f} minutes. Make the container smaller."
+                )
+            yield chunk
+        self.ended = True

@@ -6,7 +6,7 @@ import shutil
 import threading
 
 import pytest
-from controller_double import assignment, container
+from controller_double import assignment, container, until
 from test_archives import docker_of
 
 from higgins.agent.chores.eviction import Eviction
@@ -118,25 +118,40 @@ def test_one_that_nobody_needs_any_more_is_given_up(engine, wire, tmp_path):
         fetched(engine, wire, tmp_path, grant(), cancelled=lambda: True)
 
 
-def test_all_who_ask_share_one_fetch(engine, wire, tmp_path):
+def test_all_who_ask_share_one_fetch_whatever_they_call_the_image(engine, wire, tmp_path):
     fetcher = glance.Fetcher(engine, wire, tmp_path / "images")
     ended = {key: threading.Event() for key in ("a", "b", "c")}
     pulls = Pulls(engine, lambda key: ended[key].set(), silence_s=60, fetch=fetcher.fetch)
     wire.go_on.clear()
-    asked = grant()
+    asked = {key: grant(name=f"box:{key}") for key in ended}
     for key in ended:
-        assert pulls.ask(key, glance.local_name(asked), asked, lambda text: None) is None
+        assert pulls.ask(key, glance.local_name(asked[key]), asked[key], lambda text: None) is None
     wire.go_on.set()
     for key, event in ended.items():
         assert event.wait(20)
-        assert pulls.ask(key, glance.local_name(asked), asked, lambda text: None).names
+        assert pulls.ask(key, glance.local_name(asked[key]), asked[key], lambda text: None).names
     assert wire.offsets == [0]
+
+
+def test_what_is_given_up_is_called_as_its_user_calls_it(engine):
+    def fetch(_grant, _progress, cancelled):
+        until(cancelled, "it is given up")
+        raise errors.Conflict("It is not needed any more.")
+
+    ended = threading.Event()
+    pulls = Pulls(engine, lambda _key: ended.set(), silence_s=0, fetch=fetch)
+    asked = grant(name="my box")
+    assert pulls.ask("a", glance.local_name(asked), asked, lambda text: None) is None
+    assert ended.wait(20)
+    with pytest.raises(errors.Invalid, match="my box got no further"):
+        pulls.ask("a", glance.local_name(asked), asked, lambda text: None)
 
 
 def test_what_no_assignment_names_and_no_container_uses_is_evicted(engine, wire, tmp_path):
     asked = grant()
     name = fetched(engine, wire, tmp_path, asked).names[0]
     engine.pull("busybox")
+    engine._keep_image("higgins.local/project/whose/web:v1", "c" * 64)
     spec = container("c-1", image="box", image_driver="glance")
     want = assignment("c-1", spec, images={"box": asked})
     wants, held = [want], set()
@@ -147,6 +162,7 @@ def test_what_no_assignment_names_and_no_container_uses_is_evicted(engine, wire,
     assert eviction.sweep() == ()
     held.clear()
     assert eviction.sweep() == (name,)
-    assert [facts.names[0] for facts in engine.images()] == ["docker.io/library/busybox:latest"]
+    left = ["docker.io/library/busybox:latest", "higgins.local/project/whose/web:v1"]
+    assert [facts.names[0] for facts in engine.images()] == left
     fetched(engine, wire, tmp_path, asked)
     assert Eviction(engine, list, frozenset, unused_s=3600).sweep() == ()
