@@ -66,6 +66,45 @@ def test_a_strangers_network_and_port_are_not_there(wired: Wired, net: Net, port
             wired.create(asked, who=wired.who("stranger"))
 
 
+def test_an_administrators_words_mean_what_the_containers_project_may_use(
+    wired: Wired, cloud: Cloud, people: People, net: Net, groups: tuple[Any, Any]
+) -> None:
+    containers, admin = wired.control.containers, cloud.admin.network
+    [_, strangers] = people.project_ids
+    pod = wired.made(who=wired.who("stranger"))
+    try:
+        [default] = people.connection("stranger").network.security_groups(name="default", project_id=strangers)
+        added = containers.add_security_group(wired.who("admin"), pod.uuid, "default")
+        assert added.spec.security_groups == (default.id,)
+        with pytest.raises(errors.NotFound):
+            containers.network_attach(wired.who("admin"), pod.uuid, network=net.id)
+        with pytest.raises(errors.Invalid, match="could not be found"):
+            containers.add_security_group(wired.who("admin"), pod.uuid, groups[0].id)
+        shared = [
+            admin.create_rbac_policy(
+                object_type=kind, object_id=ident, action="access_as_shared", target_project_id=strangers
+            )
+            for kind, ident in (("network", net.id), ("security_group", groups[0].id))
+        ]
+        try:
+            attached = containers.network_attach(wired.who("admin"), pod.uuid, network=net.id)
+            assert attached.spec.networks[-1].network == net.id
+            containers.network_detach(wired.who("stranger"), pod.uuid, network=net.id)
+            again = containers.network_attach(wired.who("stranger"), pod.uuid, network=net.id)
+            assert again.spec.networks[-1].network == net.id
+            for persona in ("admin", "stranger"):
+                grouped = containers.add_security_group(wired.who(persona), pod.uuid, groups[0].id)
+                assert groups[0].id in grouped.spec.security_groups
+                containers.remove_security_group(wired.who(persona), pod.uuid, groups[0].id)
+        finally:
+            for policy in shared:
+                admin.delete_rbac_policy(policy)
+    finally:
+        containers.delete(wired.who("stranger"), pod.uuid, stop=True)
+        wired.report(pod, Phase.GONE)
+    assert wired.row(pod) is None
+
+
 def test_groups_by_name_added_and_removed(wired: Wired, groups: tuple[Any, Any]) -> None:
     containers, (group, more) = wired.control.containers, groups
     pod = wired.made(security_groups=(group.name, group.id))
