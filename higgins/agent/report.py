@@ -298,28 +298,31 @@ class Reporter:
                     self._condition.wait_for(lambda: self._stopped, self._coalesce_s)
                 if self._stopped:
                     return
-            failures = 0 if self._send() else failures + 1
+            failures = 0 if self._sent() else failures + 1
             if failures:
                 first_s, most_s = self._retry_s
                 pause_s = min(most_s, first_s * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)  # noqa: S311
                 with self._condition:
                     self._condition.wait_for(lambda: self._stopped, pause_s)
 
-    def _send(self) -> bool:
-        report = None
+    def _sent(self) -> bool:
         try:
-            report = self._take()
-            taken = self._wire.report(report).taken
+            return self._send()
         except errors.HigginsError as error:
             LOG.warning("A report could not be sent and is kept: %s", error.message)
-            if report:
-                self._give_back(report)
-            return False
+        except Exception:
+            LOG.exception("Reporting broke and is tried again")
+        return False
+
+    def _send(self) -> bool:
+        report = self._take()
+        try:
+            taken = self._wire.report(report).taken
+        except BaseException:
+            self._give_back(report)
+            raise
         if taken:
-            try:
-                self._taken(report.pods)
-            except Exception:
-                LOG.exception("What became of a report that was taken broke")
+            self._taken(report.pods)
         else:
             with self._condition:
                 self._open = False

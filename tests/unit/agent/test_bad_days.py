@@ -276,6 +276,23 @@ def test_reports_go_on_whatever_became_of_one(house):
     house.controller.wait_for("c1", Phase.STOPPED)
 
 
+def test_a_report_that_breaks_on_its_way_is_sent_again(house):
+    house.start()
+    wire, broke = house.agent._reporter._wire, threading.Event()
+    report = wire.report
+
+    def broken(told):
+        if told.pods and not broke.is_set():
+            broke.set()
+            raise KeyError("unforeseen")
+        return report(told)
+
+    wire.report = broken
+    house.controller.wish(assignment("c1"))
+    house.controller.wait_for("c1", Phase.RUNNING)
+    assert broke.is_set()
+
+
 def test_an_orphan_that_does_not_go_holds_up_no_other_and_no_other_chore(house):
     house.start()
     every = [f"c{place}" for place in range(4)]

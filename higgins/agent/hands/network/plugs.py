@@ -90,9 +90,10 @@ class Network:
             known = dict(self._known.get(want.uuid, {}))
         if want.spec.network_driver != "neutron" and not known:
             return Found()
-        plugs = {}
+        plugs, answers = {}, True
         for port in {*known, *(plug.port for plug in want.plugs)}:
-            linked, placed = self._kernel.has_link(names.outer(port)), self._has_place(port)
+            linked, placed = self._kernel.has_link(names.outer(port)), self._has_place(port) if answers else None
+            answers = placed is not None  # a switch that is away is not waited for again
             if linked or placed is not False:
                 plugs[port] = bool(linked and port in known and known[port].bridge and placed)
             else:
