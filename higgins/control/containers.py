@@ -26,7 +26,7 @@ from higgins.store.pods import Pod
 from higgins.store.session import Transaction
 
 DELETE_STOP_TIMEOUT_S = 10
-_TELLS_HOSTS = frozenset({"host", "host_id", "held_by"})
+_TELLS_HOSTS = frozenset({"host", "host_id", "host_version", "held_by"})
 """Sort keys that tell which containers share a host."""
 
 

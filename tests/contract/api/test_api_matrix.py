@@ -260,7 +260,7 @@ def test_whoever_may_read_all_projects_gets_no_environments_with_that(tmp_path, 
             assert "canary" not in found.text
 
 
-@pytest.mark.parametrize("key", ["host", "host_id"])
+@pytest.mark.parametrize("key", ["host", "host_id", "host_version"])
 def test_lists_are_not_sorted_by_what_is_not_shown(world, key):
     assert world.call("GET", f"/v1/containers?sort_key={key}").status == 403
     assert world.call("GET", f"/v1/containers?sort_key={key}", persona="admin").status == 200
