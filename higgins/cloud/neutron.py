@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from higgins.cloud.together import both
 from higgins.core import errors
 
 if TYPE_CHECKING:  # so that types alone need no keystoneauth1
@@ -131,6 +132,7 @@ class Neutron:
         self._lock = threading.Lock()
         self._networks: dict[str, tuple[float, Network]] = {}
         self._subnets: dict[str, tuple[float, tuple[Subnet, ...]]] = {}
+        self._shared: dict[str, tuple[float, frozenset[str]]] = {}
 
     @classmethod
     def of(cls, session: Session) -> Neutron:
@@ -156,8 +158,10 @@ class Neutron:
         return self._remembered(self._subnets, network_id, lambda: tuple(self.subnets(network_id=network_id)))
 
     def layout(self, network_id: str) -> Layout:
-        """Both of a network; Neutron is not asked when it was within the last minute."""
-        return Layout(self.network(network_id), self.subnets_of(network_id))
+        """Both of a network; Neutron is not asked when it was within the last minute, else for both at once."""
+        if self.knows(network_id):
+            return Layout(self.network(network_id), self.subnets_of(network_id))
+        return Layout(*both(lambda: self.network(network_id), lambda: self.subnets_of(network_id)))
 
     def knows(self, network_id: str) -> bool:
         """Whether ``layout`` can answer without asking."""
@@ -169,6 +173,18 @@ class Neutron:
         with self._lock:
             self._networks.pop(network_id, None)
             self._subnets.pop(network_id, None)
+            self._shared.pop(network_id, None)
+
+    def may_use(self, network_id: str, project_id: str) -> bool:
+        """Whether a network is the project's own or shared with it, as it was up to a minute ago; ``NotFound``."""
+        if self.network(network_id).project_id == project_id:
+            return True
+        shared = self._remembered(self._shared, network_id, lambda: self._shares(network_id))
+        return not shared.isdisjoint((project_id, "*"))
+
+    def _shares(self, network_id: str) -> frozenset[str]:
+        wanted = {"object_type": "network", "object_id": network_id, "action": "access_as_shared"}
+        return frozenset(one["target_tenant"] for one in self._list("rbac-policies", wanted, None))
 
     def ports(self, *, token: str | None = None, **filters: Any) -> list[Port]:
         """The ports that are so."""

@@ -53,7 +53,8 @@ class Mount:
 class NetworkWish:
     """A network (or a given port on it) the pod must be on; addresses are the fixed ones that the user asked for.
 
-    ``generation`` is that of the wish that attached it to the pod; 0: it came with the pod.
+    ``generation`` is that of the wish that attached it to the pod; 0: it came with the pod. ``external``: it is one that is not shared, and
+    policy lets its user attach to such.
     """
 
     network: str
@@ -61,6 +62,7 @@ class NetworkWish:
     v4: str | None = None
     v6: str | None = None
     generation: int = 0
+    external: bool = False
 
     @property
     def key(self) -> str:

@@ -1,6 +1,7 @@
 """Ports and the security group for exposed ports: made at Neutron for a pod that has its host, bound there, and taken back.
 
-Ports of users' own are bound and unbound, never deleted. Must not know who may use which network: the use cases asked that as the user.
+Ports of users' own are bound and unbound, never deleted. Who may use which network the use cases asked as the user;
+what may have changed since, for Neutron lets the service make ports anywhere, is asked again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule, SecurityGroup
-from higgins.cloud.together import side_by_side
+from higgins.cloud.together import both
 from higgins.core import errors
 from higgins.core.model import FixedIp, NetworkWish, Plug
 from higgins.provision.kinds import Made, Task
@@ -153,6 +154,8 @@ class Ports:
             raise errors.Conflict(f"The container is not to be on {task.key} any more.")
         before = next((applied(one) for one in task.entries if one.kind == self.name and one.key == task.key), None)
         work = self._given if wish.port is not None else self._own
+        if wish.port is None and task.external_id is None:
+            self._check_usable(task.pod, wish)  # which asks for the layout, so that nobody asks beside it
         (port, now), layout = self._beside_layout(wish.network, lambda: work(task, wish, before))
         if port.vif_type in BINDING_FAILED:
             raise errors.NotReady(
@@ -175,7 +178,7 @@ class Ports:
         for port in self._neutron.ports(device_id=task.pod.uuid):
             if port.id == task.key:
                 self._unbind(task, port.id, Applied(given=True))
-            elif port.network_id == task.key and port.description == self._mark:
+            elif port.network_id == task.key and self._is_ours(port, task.pod):
                 self._neutron.delete_port(port.id)
 
     def _own(self, task: Task, wish: NetworkWish, before: Applied | None) -> tuple[Port, Applied]:
@@ -188,9 +191,27 @@ class Ports:
             self._neutron.delete_port(port.id)  # detached, and attached with another address before it was gone
             port = None
         if port is None:
+            self._check_usable(task.pod, wish)
             return self._created(task, wish, wanted), now
         groups = changed(port.security_groups, () if before is None else before.groups, wanted)
         return self._fitted(task, port, groups), now
+
+    def _check_usable(self, pod: Pod, wish: NetworkWish) -> None:
+        """``Invalid`` when the network is neither the project's nor shared with it any more, or gone."""
+        try:
+            self._neutron.layout(wish.network)  # which the host is told of afterwards
+            if wish.external or self._neutron.may_use(wish.network, pod.project_id):
+                return
+        except errors.NotFound as error:
+            raise _gone(wish.network, error) from error
+        raise errors.Invalid(
+            f"The network {wish.network} is not shared with the container's project any more. Use another, or have its owner share it again."
+        )
+
+    def _is_ours(self, port: Port, pod: Pod) -> bool:
+        """Whether we have made it for this pod. Anybody may write the same on a port of his own, but in his project, and only a service binds it."""
+        written = (port.description, port.device_owner, port.device_id, port.project_id)
+        return written == (self._mark, DEVICE_OWNER, pod.uuid, pod.project_id) and port.host != ""
 
     def _created(self, task: Task, wish: NetworkWish, wanted: tuple[str, ...]) -> Port:
         new = NewPort(
@@ -213,7 +234,7 @@ class Ports:
             refusal = error
         # The refusal may come of a port that an earlier request, whose answer was lost, has made.
         for port in self._neutron.ports(device_id=task.pod.uuid, network_id=wish.network):
-            if port.description == self._mark:
+            if self._is_ours(port, task.pod):
                 return self._fitted(task, port, wanted if wanted and {*wanted} != {*port.security_groups} else None)
         if new.mac is not None and new.mac in refusal.message:
             return self._neutron.create_port(dataclasses.replace(new, mac=None))
@@ -263,19 +284,9 @@ class Ports:
         """What ``ask`` gives, and the network's layout, asked for at the same time unless it is known."""
         neutron = self._neutron
         if neutron.knows(network_id):
-            found = ask()
+            found, layout = ask(), neutron.layout(network_id)
         else:
-            works: Sequence[Callable[[], object]] = (
-                ask,
-                lambda: neutron.network(network_id),
-                lambda: neutron.subnets_of(network_id),
-            )
-            answers = side_by_side(lambda work: work(), works)
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            found = answers[0]  # type: ignore[assignment]
-        layout = neutron.layout(network_id)
+            found, layout = both(ask, lambda: neutron.layout(network_id))
         if not {subnet for subnet, _ in found[0].fixed_ips} <= {subnet.id for subnet in layout.subnets}:
             neutron.forget(network_id)
             layout = neutron.layout(network_id)
@@ -303,7 +314,7 @@ def explained(error: errors.HigginsError, new: NewPort) -> errors.HigginsError:
     if isinstance(error, errors.NotFound):
         if any(group in words for group in new.security_groups):
             return errors.Invalid(f"A security group of the container is gone: {error.message} Name others.")
-        return errors.Invalid(f"The network {new.network_id} is gone. Use another network. ({error.message})")
+        return _gone(new.network_id, error)
     if "no more ip addresses" in words:
         return errors.Invalid(
             f"The network {new.network_id} has no free address left. Delete something there, or use another network. ({error.message})"
@@ -313,6 +324,10 @@ def explained(error: errors.HigginsError, new: NewPort) -> errors.HigginsError:
             f"The address {' or '.join(new.fixed_ips)} is in use. Use another, or none. ({error.message})"
         )
     return error
+
+
+def _gone(network_id: str, error: errors.HigginsError) -> errors.HigginsError:
+    return errors.Invalid(f"The network {network_id} is gone. Use another network. ({error.message})")
 
 
 def _plug(port: Port, layout: Layout, *, given: bool) -> Plug:

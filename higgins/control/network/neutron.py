@@ -69,19 +69,21 @@ class NeutronNetworks:
         if asked.port:
             return self._given(caller, asked, asked.port, project_id)
         network = self._network(caller, asked.network, project_id)
-        self._check_external(caller, network)
+        is_special = self._is_external(caller, network)
         if asked.v4 or asked.v6:
             self._check_may_choose(caller, network)
             self._check_addresses(caller, network.id, asked)
-        return NetworkWish(network=network.id, v4=_plain(asked.v4), v6=_plain(asked.v6))
+        return NetworkWish(network=network.id, v4=_plain(asked.v4), v6=_plain(asked.v6), external=is_special)
 
-    def _check_external(self, caller: Caller, network: Network) -> None:
+    def _is_external(self, caller: Caller, network: Network) -> bool:
+        """Whether it is external and not shared; ``Forbidden`` for who may not attach to such a one."""
         is_special = network.external and not network.shared
         if is_special and not self._policy.allows(caller, "network:attach_external_network"):
             raise Forbidden(
                 f"The network {network.id} is external. Use a network of your project, and a floating IP to be reached from outside.",
                 code="external-network-attach-forbidden",
             )
+        return is_special
 
     @staticmethod
     def _check_may_choose(caller: Caller, network: Network) -> None:

@@ -26,7 +26,7 @@ PORT = {
 }  # fmt: skip
 ANSWERS: dict[tuple[str, str], Any] = {
     ("POST", "ports"): {"port": PORT},
-    ("GET", "networks"): {"network": {"id": NET}},
+    ("GET", "networks"): {"network": {"id": NET, "project_id": "project"}},
     ("GET", "subnets"): {"subnets": []},
     ("GET", "allocations"): {"allocations": {}},
     ("PUT", "allocations"): None,

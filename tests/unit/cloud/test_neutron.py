@@ -80,6 +80,24 @@ def test_networks_are_known_for_a_minute() -> None:
     assert len(answers.asked) == 6
 
 
+def test_whether_a_project_may_use_a_network_is_known_for_a_minute() -> None:
+    now = [0.0]
+    policy = {"object_type": "network", "object_id": OTHER, "action": "access_as_shared", "target_tenant": "project-2"}
+    answers = Answers({"networks": [network(NET), network(OTHER)], "rbac_policies": [policy]})
+    neutron = Neutron(answers, clock=lambda: now[0])
+    assert [neutron.may_use(NET, f"project-{number}") for number in (1, 2)] == [True, False]
+    assert [neutron.may_use(OTHER, f"project-{number}") for number in (1, 2, 3)] == [True, True, False]
+    assert len(answers.asked) == 4
+    answers.tables["rbac_policies"] = []
+    assert neutron.may_use(OTHER, "project-2")
+    now[0] = 60.0
+    assert not neutron.may_use(OTHER, "project-2")
+    policy["target_tenant"] = "*"
+    answers.tables["rbac_policies"] = [policy]
+    neutron.forget(OTHER)
+    assert neutron.may_use(OTHER, "project-3")
+
+
 def test_a_delete_that_is_contradicted_is_no_delete() -> None:
     neutron = Neutron(Answers({"ports": [{"id": "p", "network_id": NET, "mac_address": "m"}]}))
     neutron.delete_port("q")
