@@ -270,6 +270,11 @@ class Ports:
             raise errors.Invalid(
                 f"A security group of the container, or its port, is gone: {error.message} Name others."
             ) from error
+        except (errors.Conflict, errors.Invalid) as error:
+            refusal = unsecured(error, f"port {port.id}")
+            if refusal is error:
+                raise
+            raise refusal from error
 
     def _unbind(self, task: Task, port_id: str, known: Applied) -> None:
         port = next(iter(self._neutron.ports(id=port_id)), None)
@@ -323,7 +328,17 @@ def explained(error: errors.HigginsError, new: NewPort) -> errors.HigginsError:
         return errors.Invalid(
             f"The address {' or '.join(new.fixed_ips)} is in use. Use another, or none. ({error.message})"
         )
-    return error
+    return unsecured(error, f"network {new.network_id}")
+
+
+def unsecured(error: errors.HigginsError, what: str) -> errors.HigginsError:
+    """Neutron's refusal of groups where port security is switched off, as a sentence for who wanted them; any other as it is."""
+    if "port security must be enabled" not in error.message.lower():
+        return error
+    return errors.Invalid(
+        f"The {what} has port security switched off, so security groups and exposed ports cannot be used there: everything is let in. "
+        "Name none, or have port security switched on."
+    )
 
 
 def _gone(network_id: str, error: errors.HigginsError) -> errors.HigginsError:

@@ -40,8 +40,9 @@ SIZE = 3 << 20
 class Host:
     """One engine of the cloud under an agent of the test's own; the agent may be stopped and started."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, socket: str = "") -> None:
         self.name, self.installation = name, str(uuid.uuid4())
+        self.address = f"unix://{socket or f'/run/higgins-{name}.sock'}?installation={self.installation}"
         # A short path: that of a socket has at most 107 bytes.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="hp"))
         self.mark = names.mark_of(str(self.root))
@@ -54,7 +55,7 @@ class Host:
 
     def start(self) -> None:
         """Start the agent."""
-        self.engine = open_engine(self.name, f"unix:///run/higgins-{self.name}.sock?installation={self.installation}")
+        self.engine = open_engine(self.name, self.address)
         self.switch = Switch(OVSDB)
         self.network = Network(self.mark, kernel, self.switch, joins=not isinstance(self.engine, TakesPorts))
         self.agent = Agent(
@@ -78,16 +79,23 @@ class Host:
         self.undo.close()
 
     def _remove_networks(self) -> None:
-        engine: Any = open_engine("docker", f"unix:///run/higgins-docker.sock?installation={self.installation}")
+        engine: Any = open_engine("docker", self.address)
         with contextlib.closing(engine):
             for network in engine.call("GET", "/networks", "list").json():
                 if network["Driver"] == engine.networks.driver:
                     engine.call("DELETE", f"/networks/{network['Id']}", "remove")
 
-    def run(self, *plugs: model.Plug, command: tuple[str, ...] = SERVER, **words: Any) -> str:
+    def run(
+        self,
+        *plugs: model.Plug,
+        command: tuple[str, ...] = SERVER,
+        of_container: dict[str, Any] | None = None,
+        **words: Any,
+    ) -> str:
         """The pod of a container that runs on those ports."""
         pod = str(uuid.uuid4())
-        spec = model.PodSpec(containers=(container(pod, command=command),), network_driver="neutron")
+        one = container(pod, command=command, **(of_container or {}))
+        spec = model.PodSpec(containers=(one,), network_driver="neutron")
         self.controller.wish(assignment(pod, pod=spec, plugs=plugs, stop_timeout_s=0, **words))
         wanted = Phase.CREATED if words.get("desired") is Desired.CREATED else Phase.RUNNING
         self.controller.wait_for(pod, wanted, timeout_s=60)
