@@ -53,7 +53,7 @@ def executor(tmp_path):
     journal, files = Journal(tmp_path / "journal"), Files(tmp_path / "files")
     engine = Portly(MemoryStore(), {})
     observer = Observer(engine, journal, files, boot="boot-1")
-    yield Executor(engine, journal, observer, files, None, Plugs())
+    yield Executor(engine, journal, observer, files, None, None, Plugs())
     journal.close()
 
 
