@@ -146,6 +146,8 @@ def _reason(pod: Wished) -> str | None:
 
 
 def _deleting(pod: Wished, reason: str | None) -> Shown:
+    if pod.phase is Phase.GONE or pod.host_id is None:
+        reason = pod.provision_reason or reason  # only what is to be taken back keeps it
     if pod.phase is Phase.GONE:
         return Shown(Status.DELETED, None, reason)
     if pod.phase is Phase.FAILED and pod.observed_generation >= pod.generation:

@@ -116,7 +116,7 @@ class Provisioner:
     def _hand_over(self, ready: Sequence[Pod]) -> None:
         if ready:
             with self._db.write(durable=False) as tx:
-                host_ids = provisioning.done(tx, ready)
+                host_ids = provisioning.done(tx, ready, self._holder)
             for pod in ready:
                 self._making.forget(pod.uuid)
             for host_id in host_ids:
@@ -128,7 +128,7 @@ class Provisioner:
 
         def finish(tx: Transaction) -> None:
             nonlocal overtaken
-            provisioning.done(tx, [pod])
+            provisioning.done(tx, [pod], self._holder)
             overtaken = self._holder.let_go(tx, pod.id)
 
         try:
@@ -136,6 +136,10 @@ class Provisioner:
                 return
         except errors.HigginsError as error:
             self._not_made(pod, error)
+            return
+        except Exception as error:  # the loop of a thread
+            LOG.exception("Making what pod %s needs met something unforeseen", pod.uuid)
+            self._not_made(pod, _unforeseen(error))
             return
         self._making.forget(pod.uuid)
         if overtaken:
@@ -177,7 +181,11 @@ class Provisioner:
             ):
                 return
         except errors.HigginsError as error:
-            self._not_taken_back(pod, error)
+            self._not_taken_back(one, error)
+            return
+        except Exception as error:  # the loop of a thread
+            LOG.exception("Taking back what pod %s had met something unforeseen", pod.uuid)
+            self._not_taken_back(one, _unforeseen(error))
             return
         if one.is_over:
             LOG.info("Pod %s is gone", pod.uuid)
@@ -188,16 +196,23 @@ class Provisioner:
         pause_s = pauses.put_off(pod)
         LOG.warning("Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
 
-    def _not_taken_back(self, pod: Pod, error: errors.HigginsError) -> None:
-        self._put_off(self._taking, pod, error)
+    def _not_taken_back(self, one: Standing, error: errors.HigginsError) -> None:
+        self._put_off(self._taking, one.pod, error)
         with self._db.write(durable=False) as tx:
-            self._holder.let_go(tx, pod.id)
+            if one.is_over:
+                provisioning.held_up(tx, one.pod, error.message)
+            self._holder.let_go(tx, one.pod.id)
         self._hints.nudge(hints.TAKE_BACK)
         self._hints.nudge(hints.PROVISION)
 
 
 def _pod_of(one: Standing) -> Pod:
     return one.pod
+
+
+def _unforeseen(error: Exception) -> errors.HigginsError:
+    """What nobody foresaw, such as an answer that is not as it should be: tried again like a service that does not answer."""
+    return errors.NotReady(f"The controller failed ({type(error).__name__}); its log says where. It is tried again.")
 
 
 def _hosts_of(tx: Transaction, pods: Collection[Pod]) -> Mapping[int | None, Host]:

@@ -52,9 +52,19 @@ _LEFT = _STANDING.where(
     table.c.desired != Desired.DELETED.value,
     holds.FREE,
 )
+_UNCONFIRMED = (
+    sa.exists()
+    .where(ledger.c.pod_uuid == table.c.uuid, ledger.c.made_at.is_(None), ledger.c.released_at.is_(None))
+    .correlate(table)
+)
 _DONE = (
     table.update()
-    .where(table.c.id == sa.bindparam("of_pod"), table.c.generation == sa.bindparam("of_generation"))
+    .where(
+        table.c.id == sa.bindparam("of_pod"),
+        table.c.generation == sa.bindparam("of_generation"),
+        holds.FREE,
+        ~_UNCONFIRMED,
+    )
     .values(
         provision_generation=table.c.generation,
         provision_reason=None,
@@ -88,20 +98,28 @@ def _standing(row: Row, *, is_over: bool = False) -> Standing:
     return Standing(pods.from_row(row[:-1]), bool(row[-1]), is_over)
 
 
-def done(tx: Transaction, provisioned: Sequence[Pod]) -> frozenset[int]:
+def done(tx: Transaction, provisioned: Sequence[Pod], holder: Holder) -> frozenset[int]:
     """Hand these pods' newest wishes to their hosts, and hold them no longer; gives the hosts' ids.
 
-    A pod that was changed meanwhile is left for the next pass, and stays held.
+    A pod that was changed meanwhile, that somebody else holds now or of which something is not confirmed any more is left for the next pass,
+    and stays held.
     """
     host_ids = frozenset(pod.host_id for pod in provisioned if pod.host_id is not None)
     tx.change(hosts.update().where(hosts.c.id.in_(sorted(host_ids))).values(version=hosts.c.version + 1))
-    tx.change_many(_DONE, [{"of_pod": pod.id, "of_generation": pod.generation} for pod in provisioned])
+    free = holder.free_to(tx)
+    tx.change_many(_DONE, [{"of_pod": pod.id, "of_generation": pod.generation, **free} for pod in provisioned])
     return host_ids
 
 
 def wait(tx: Transaction, pod: Pod, reason: str) -> None:
     """Say what a pod waits for that is tried again."""
     this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
+    tx.change(table.update().where(*this).values(provision_reason=reason))
+
+
+def held_up(tx: Transaction, pod: Pod, reason: str) -> None:
+    """Say why a pod that is over is still there."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation)
     tx.change(table.update().where(*this).values(provision_reason=reason))
 
 

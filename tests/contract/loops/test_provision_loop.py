@@ -10,6 +10,7 @@ from store_rows import EVERYBODY, Rows, status
 
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, Wish
+from higgins.core.status import Status, derive
 from higgins.provision.housekeeping import Housekeeper
 from higgins.provision.kinds import Kind, Made, Task
 from higgins.provision.loop import Provisioner
@@ -157,6 +158,55 @@ def test_a_row_stays_until_the_outside_has_everything_back(db: Database, rows: R
     provisioner(db, outside).take_back_once()
     assert not rows.exists(pod)
     assert (outside.there, rows.usage().containers) == (set(), 0)
+
+
+@pytest.mark.parametrize("auto_remove", [False, True])
+def test_what_holds_up_the_end_of_a_pod_is_told(db: Database, rows: Rows, auto_remove: bool) -> None:
+    rows.host()
+    pod = placed(rows, auto_remove=auto_remove)
+    outside = Outside()
+    provisioner(db, outside).make_once()
+    if auto_remove:
+        assert pod.host_id is not None
+        rows.report(pod.host_id, 1, (pod, status(Phase.GONE, 1)))
+    else:
+        gone(rows, pod)
+    outside.fault = errors.Invalid("Cinder refuses: the volume has snapshots.")
+    provisioner(db, outside).take_back_once()
+    shown = derive(rows.again(pod))
+    assert shown.status is (Status.ERROR if auto_remove else Status.DELETED)
+    assert shown.reason == "Cinder refuses: the volume has snapshots."
+    outside.fault = None
+    provisioner(db, outside).take_back_once()
+    assert not rows.exists(pod)
+
+
+def test_what_holds_up_the_end_of_a_pod_without_a_host_is_told(db: Database, rows: Rows) -> None:
+    pod = rows.pod("web")
+    with db.write() as tx:
+        ledger.ask(tx, pod.uuid, [ledger.Asked(kind="port", key=pod.uuid)], host_id=None)
+    rows.delete(pod)
+    provisioner(db, Outside(fault=errors.Unavailable("Placement does not answer."))).take_back_once()
+    assert derive(rows.again(pod))[::2] == (Status.DELETING, "Placement does not answer.")
+
+
+@pytest.mark.parametrize("at_once", [0, 2])
+def test_the_unforeseen_has_a_pause_a_reason_and_a_deadline(db: Database, rows: Rows, at_once: int) -> None:
+    rows.host()
+    pod = placed(rows)
+    outside = Outside(fault=KeyError("status"))
+    loop = provisioner(db, outside, at_once=at_once)
+    loop.make_once()
+    loop.stop()
+    assert "(KeyError)" in str(rows.again(pod).provision_reason)
+    assert loop._making.next_s() is not None
+    Provisioner(db, hints.LocalHints(), [outside], SEALER, deadline_s=0).make_once()
+    now = rows.again(pod)
+    assert (now.provision_generation, [action.message for action in rows.actions(pod)]) == (1, ["Error"])
+    gone(rows, pod)
+    loop = provisioner(db, outside)
+    assert loop.take_back_once() is not None
+    assert "(KeyError)" in str(derive(rows.again(pod)).reason)
 
 
 def test_a_wish_that_the_outside_never_grants_fails_at_its_deadline(db: Database, rows: Rows) -> None:

@@ -17,7 +17,7 @@ from higgins.provision.loop import Provisioner
 from higgins.provision.plan import Want
 from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
-from higgins.store.loops import ledger
+from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.holds import Holder
 from higgins.store.loops.provisioning import Standing
 from higgins.store.seal import Sealer
@@ -278,3 +278,47 @@ def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypa
     assert pauses.let_through([newer], lambda one: one.pod) == [newer]
     assert pauses.next_s() is None, "it is being tried"
     assert pauses.room() > 500
+
+
+def test_a_hold_taken_while_a_pod_is_handed_over_stays_and_what_it_asked_for_is_made(
+    db: Database, rows: Rows, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API does so for a container that is to grow, between what a pass read and what it writes."""
+    rows.host()
+    pod = placed(rows)
+    slow.may_make.set()
+    loop, api = provisioner(db, slow), Holder("api")
+    loop.make_once()
+    rows.wish(pod, Wish.UPDATE)
+    hand_over = loop._hand_over
+
+    def later(ready: list[pods.Pod]) -> None:
+        now = rows.again(pod)
+        with db.write() as tx:
+            assert api.take(tx, now.id, now.generation)
+            ledger.doubt(tx, now.uuid, [("port", now.uuid)], forget=False)
+        hand_over(ready)
+
+    monkeypatch.setattr(loop, "_hand_over", later)
+    loop.make_once()
+    assert rows.again(pod).provision_generation == 1
+    with db.write() as tx:
+        assert api.let_go(tx, pod.id), "nobody else let it go"
+    monkeypatch.undo()
+    loop.make_once()
+    assert rows.again(pod).provision_generation == 2
+    assert [entry.made_at is not None for entry in entries(rows, pod)] == [True]
+
+
+def test_what_is_not_confirmed_any_more_is_not_handed_over(db: Database, rows: Rows, slow: Slow) -> None:
+    """Though whoever asked for it holds the pod no more."""
+    rows.host()
+    pod = placed(rows)
+    slow.may_make.set()
+    holder = Holder()
+    provisioner(db, slow, holder=holder).make_once()
+    with db.write() as tx:
+        ledger.doubt(tx, pod.uuid, [("port", pod.uuid)], forget=False)
+        provisioning.again(tx, pod.uuid)
+        provisioning.done(tx, [rows.again(pod)], holder)
+    assert rows.again(pod).provision_generation == 0

@@ -70,7 +70,7 @@ class Asking(threading.Thread):
 
 def hand_out(rows: Rows) -> None:
     with rows.db.write() as tx:
-        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())])
+        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())], Holder())
 
 
 def test_the_socket_is_its_owners_alone(server: Server, tmp_path: pathlib.Path) -> None:

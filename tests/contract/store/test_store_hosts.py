@@ -29,7 +29,7 @@ def place(rows: Rows, pod: pods.Pod, host_id: int) -> pods.Pod:
 
 def provision(rows: Rows) -> None:
     with rows.db.write() as tx:
-        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())])
+        provisioning.done(tx, [one.pod for one in provisioning.due(tx, Holder())], Holder())
 
 
 def told(rows: Rows, host_id: int, since: int = 0) -> assignments.HostAssignments:
