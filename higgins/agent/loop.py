@@ -249,11 +249,21 @@ class Loop:
         return failed and want.desired is not Desired.DELETED
 
     def _do_all(self, pod: _Pod, want: model.Assignment, steps: list[Step]) -> None:
+        held_up: errors.HigginsError | None = None
         for step in steps:
             if pod.want is not want or not self.knows(want.uuid):
                 return
+            if held_up is not None and not step.verb.traits.apart:
+                continue
             pod.step = step
-            self._do(pod, want, step)
+            try:
+                self._do(pod, want, step)
+            except errors.HigginsError as error:
+                if not step.verb.traits.apart:
+                    raise
+                held_up = held_up or error
+        if held_up is not None:
+            raise held_up
 
     def _do(self, pod: _Pod, want: model.Assignment, step: Step) -> None:
         started_at, _ = pod.began.setdefault(str(step), (_now(), time.monotonic()))

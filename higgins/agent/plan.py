@@ -265,8 +265,8 @@ def _teardown(want: model.Assignment, have: Have, why: str) -> Iterator[Step]:
         yield Step(Verb.REMOVE_VOLUME, name, why)
     if have.files:
         yield Step(Verb.REMOVE_FILES, want.uuid, why)
-    yield from plan_volumes.after(have, why)
     yield from plan_network.after(want, have, why)
+    yield from plan_volumes.after(have, why)
 
 
 def _own_volumes(grants: Iterable[model.VolumeGrant], present: frozenset[str]) -> list[str]:

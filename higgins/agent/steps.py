@@ -20,6 +20,7 @@ class Traits:
 
     ``harmless``: failing at it leaves the containers as they are, so that the pod's phase stays what the engine says. ``needs_all``: a
     remembered assignment, without secrets, is not enough for it. ``ends`` containers, or comes before that. ``connects`` a port.
+    ``apart``: it comes at the end, and that one of these cannot be done keeps no other, so that storage that is gone holds no port.
     ``echoes`` are the engine's words for it and ``leaves`` the state that the container then has: said once each, that is no news.
     """
 
@@ -27,6 +28,7 @@ class Traits:
     needs_all: bool = False
     ends: bool = False
     connects: bool = False
+    apart: bool = False
     echoes: tuple[str, ...] = ()
     leaves: EngineState | None = None
 
@@ -52,12 +54,12 @@ class Verb(enum.StrEnum):
     PULL = "pull", Traits(needs_all=True)
     MAKE_NETWORK = "make_network", Traits()
     PLUG = "plug", Traits(harmless=True, connects=True)
-    UNPLUG = "unplug", Traits(harmless=True)
+    UNPLUG = "unplug", Traits(harmless=True, apart=True)
     REMOVE_NETWORK = "remove_network", Traits()
     CREATE_VOLUME = "create_volume", Traits(needs_all=True)
     REMOVE_VOLUME = "remove_volume", Traits()
     ATTACH = "attach", Traits(needs_all=True)
-    DETACH = "detach", Traits(needs_all=True)
+    DETACH = "detach", Traits(needs_all=True, apart=True)
     WRITE_FILES = "write_files", Traits(needs_all=True)
     REMOVE_FILES = "remove_files", Traits()
     CREATE = "create", Traits(echoes=("create", "created"), needs_all=True)

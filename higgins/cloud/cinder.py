@@ -31,7 +31,7 @@ class Use:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """One volume; ``status`` is Cinder's own word."""
+    """One volume; ``status`` is Cinder's own word, ``created_at`` its time (ISO 8601, UTC)."""
 
     id: str
     name: str
@@ -41,6 +41,7 @@ class Volume:
     multiattach: bool = False
     encrypted: bool = False
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    created_at: str = ""
     uses: tuple[Use, ...] = ()
 
 
@@ -99,6 +100,15 @@ class Cinder:
             self._own.call("DELETE", f"/volumes/{ident}")
         except errors.NotFound:
             return
+
+    def has_snapshots(self, ident: str) -> bool:
+        """Whether a volume has snapshots, without which Cinder does not delete it."""
+        query = {"all_tenants": "1", "volume_id": ident}
+        return bool(self._own.call("GET", "/snapshots", query=query)["snapshots"])
+
+    def label(self, ident: str, metadata: Mapping[str, str]) -> None:
+        """Add to a volume's metadata."""
+        self._own.call("POST", f"/volumes/{ident}/metadata", body={"metadata": dict(metadata)})
 
     def disown(self, ident: str, key: str) -> None:
         """Take one of a volume's metadata away; nothing happens when it has none such."""
@@ -171,6 +181,7 @@ def _volume(found: Mapping[str, Any]) -> Volume:
         multiattach=bool(found.get("multiattach")),
         encrypted=bool(found.get("encrypted")),
         metadata=found.get("metadata") or {},
+        created_at=found.get("created_at") or "",
         uses=tuple(
             Use(
                 attachment=one.get("attachment_id") or "",

@@ -14,10 +14,11 @@ from oslo_config import cfg
 from higgins.api.identity import Identity
 from higgins.cloud.services import Services
 from higgins.core import errors
+from higgins.provision.attachments import Attachments
 from higgins.provision.audits import noted
 from higgins.provision.audits.stray import Audit
 from higgins.provision.kinds import Kind
-from higgins.provision.volumes import Attachments, NewVolumes, Volumes
+from higgins.provision.volumes import NewVolumes, Volumes
 from higgins.store.records import installation
 from higgins.store.session import Database
 

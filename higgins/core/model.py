@@ -168,7 +168,8 @@ class VolumeGrant:
     """A volume the host may mount: ``uuid`` is what mounts call it, ``name`` is unique on the host: the engine's name for a local one.
 
     Of a volume of Cinder ``name`` is Cinder's id, and ``connection`` the JSON of the attachment's connection information, with its driver's
-    secrets in it; the host makes a file system of type ``filesystem`` on it if it is blank. Such a volume outlives the pod on its host.
+    secrets in it; the host makes a file system of type ``filesystem`` on it if it is blank. Such a volume outlives the pod on its host;
+    one that is ``shared`` may be had by others at the same time.
     """
 
     uuid: str
@@ -178,6 +179,7 @@ class VolumeGrant:
     auto_remove: bool = False
     read_only: bool = False
     filesystem: str = "ext4"
+    shared: bool = False
     connection: str | None = dataclasses.field(default=None, repr=False)
 
 

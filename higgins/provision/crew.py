@@ -52,7 +52,6 @@ class Crew:
             self._holder.end(uuid)
 
 
-def worst(errors: Iterable[Exception], final: Callable[[Exception], bool]) -> Exception | None:
-    """The first error that is final, else the first; ``None`` when there is none."""
-    found = list(errors)
-    return next((error for error in found if final(error)), found[0] if found else None)
+def worst(errors: Iterable[Exception], badness: Callable[[Exception], int]) -> Exception | None:
+    """The worst error, of several that are as bad the first; ``None`` when there is none."""
+    return max(errors, key=badness, default=None)

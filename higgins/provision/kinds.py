@@ -15,7 +15,7 @@ from higgins.store.pods import Pod
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One thing to make or to take back. ``external_id`` is ``None`` when making it was never confirmed.
+    """One thing to make or to take back. ``external_id`` is ``None`` as long as the outside has not answered.
 
     ``entries`` is all that the pod's ledger holds, with what earlier stages have just made. ``host`` is ``None`` for a pod that never had one.
     """
@@ -44,6 +44,17 @@ class Made:
     secret: bytes | None = dataclasses.field(default=None, repr=False)
 
 
+class Underway(errors.NotReady):
+    """The outside has begun and needs no more than a moment: it is asked again soon, and no thread waits for it.
+
+    ``external_id`` is what it calls a thing already that is still being made.
+    """
+
+    def __init__(self, message: str, *, external_id: str | None = None) -> None:
+        super().__init__(message)
+        self.external_id = external_id
+
+
 class Kind(Protocol):
     """One kind of outside thing. All calls are safe to repeat, whatever a crash left half done, and come from several threads.
 
@@ -62,7 +73,9 @@ class Kind(Protocol):
         ...
 
     def make(self, task: Task) -> Made:
-        """Make one thing, or change it to the shape wanted; ``retryable`` errors and ``Conflict`` are tried again, others fail the pod's wish."""
+        """Make one thing, or change it to the shape wanted; ``retryable`` errors and ``Conflict`` are tried again, ``Underway`` soon, others fail
+        the pod's wish.
+        """
         ...
 
     def take_back(self, task: Task) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from higgins.cloud.together import side_by_side
 from higgins.core import errors
 from higgins.provision.crew import worst
-from higgins.provision.kinds import Kind, Made, Task
+from higgins.provision.kinds import Kind, Made, Task, Underway
 from higgins.provision.plan import Have, Step, Want, plan, take_back
 from higgins.store.hosts import Host
 from higgins.store.loops import ledger
@@ -45,6 +45,10 @@ def haves(entries: Iterable[ledger.Entry]) -> list[Have]:
 def is_final(error: Exception) -> bool:
     """Whether trying again cannot help."""
     return isinstance(error, errors.HigginsError) and not error.retryable and not isinstance(error, errors.Conflict)
+
+
+def _badness(error: Exception) -> int:
+    return 2 if is_final(error) else 0 if isinstance(error, Underway) else 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,7 @@ class Executor:
             for step, answer in zip(stage, found, strict=True)
             if not isinstance(answer, Exception)
         ]
-        error = worst((answer for answer in found if isinstance(answer, Exception)), is_final)
+        error = worst((answer for answer in found if isinstance(answer, Exception)), _badness)
         try:
             with self._db.write(durable=False) as tx:
                 ledger.strike(tx, job.pod.uuid, gone)
@@ -144,28 +148,28 @@ class Executor:
         self, job: Job, stage: Sequence[Step], entries: Sequence[ledger.Entry], finish: Finish | None
     ) -> Sequence[ledger.Entry]:
         found = side_by_side(lambda step: self._make(job, step, entries), stage)
-        made = {
-            (step.kind, step.key): _answered(step, answer)
-            for step, answer in zip(stage, found, strict=True)
-            if not isinstance(answer, Exception)
-        }
-        error = worst((answer for answer in found if isinstance(answer, Exception)), is_final)
+        answers = [((step.kind, step.key), step, answer) for step, answer in zip(stage, found, strict=True)]
+        made = {key: _answered(step, answer) for key, step, answer in answers if not isinstance(answer, Exception)}
+        begun = {key: answer.external_id for key, _, answer in answers if isinstance(answer, Underway)}
+        named = {key: ident for key, ident in begun.items() if ident is not None}
+        error = worst((answer for answer in found if isinstance(answer, Exception)), _badness)
         with self._db.write() as tx:
             lost = ledger.made(tx, job.pod.uuid, made.values(), self._sealer)
+            lost += ledger.begun(tx, job.pod.uuid, named)
             if error is None and finish is not None and not lost:
                 finish(tx)
             elif error is None:
                 entries = ledger.of(tx, [job.pod.uuid]).get(job.pod.uuid, [])
-        self._undo(job, [step for step in stage if (step.kind, step.key) in lost], made)
+        idents = named | {key: answer.external_id for key, answer in made.items()}
+        self._undo(job, [step for step in stage if (step.kind, step.key) in lost], idents)
         if error is not None:
             raise error
         return entries
 
-    def _undo(self, job: Job, lost: Sequence[Step], made: Mapping[tuple[str, str], ledger.Answered]) -> None:
+    def _undo(self, job: Job, lost: Sequence[Step], idents: Mapping[tuple[str, str], str]) -> None:
         """Take back what was made after somebody else took it for dead, struck it, and nobody would know of it any more."""
         for step in lost:
-            external_id = made[step.kind, step.key].external_id
-            self._take_back(job, dataclasses.replace(step, verb="take_back", external_id=external_id))
+            self._take_back(job, dataclasses.replace(step, verb="take_back", external_id=idents[step.kind, step.key]))
         if lost:
             raise Overtaken(f"Making things for the pod {job.pod.uuid} took too long and was undone.")
 

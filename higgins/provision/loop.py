@@ -31,6 +31,8 @@ from higgins.wire.pulse import Pulse
 
 LOG = logging.getLogger(__name__)
 
+_QUIET_LOOKS = 5
+
 
 class Provisioner:
     """Hands pods to their hosts once the outside has given what they need, and takes rows away once it has everything back.
@@ -192,14 +194,19 @@ class Provisioner:
         self._taking.forget(pod.uuid)
 
     @staticmethod
-    def _put_off(pauses: Pauses, pod: Pod, error: errors.HigginsError) -> None:
-        pause_s = pauses.put_off(pod)
-        LOG.warning("Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
+    def _put_off(pauses: Pauses, pod: Pod, error: errors.HigginsError) -> int:
+        """For the how manieth time in a row."""
+        underway = isinstance(error, kinds_of.Underway)
+        pause_s = pauses.put_off(pod, underway=underway)
+        level = logging.INFO if underway else logging.WARNING
+        LOG.log(level, "Pod %s is tried again in %.1f s: %s", pod.uuid, pause_s, error.message)
+        return pauses.times(pod.uuid)
 
     def _not_taken_back(self, one: Standing, error: errors.HigginsError) -> None:
-        self._put_off(self._taking, one.pod, error)
+        times = self._put_off(self._taking, one.pod, error)
+        is_news = not isinstance(error, kinds_of.Underway) or times > _QUIET_LOOKS
         with self._db.write(durable=False) as tx:
-            if one.is_over:
+            if one.is_over and is_news:
                 provisioning.held_up(tx, one.pod, error.message)
             self._holder.let_go(tx, one.pod.id)
         self._hints.nudge(hints.TAKE_BACK)

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 300.0
+_FIRST_LOOK_S = 0.25
+_LONGEST_LOOK_S = 5.0
 _AT_MOST = 500
 
 
@@ -29,12 +31,13 @@ class _Pause(NamedTuple):
     due: float
     times: int
     generation: int
+    underway: bool
 
 
 class Pauses:
     """When what failed is due again: after a pause that doubles up to ``longest_s``, or with a newer generation. Any thread may call.
 
-    With 0 it is due again at once, and is only counted.
+    With 0 it is due again at once, and is only counted. What is under way elsewhere is looked at again after shorter pauses.
     """
 
     def __init__(self, *, longest_s: float = _LONGEST_PAUSE_S) -> None:
@@ -59,15 +62,23 @@ class Pauses:
         pause = self._of.get(one.uuid)
         return pause is None or now >= pause.due or one.generation > pause.generation
 
-    def put_off(self, one: Due) -> float:
+    def put_off(self, one: Due, *, underway: bool = False) -> float:
         """Put one off; gives for how many seconds."""
+        first_s, most_s = (_FIRST_LOOK_S, _LONGEST_LOOK_S) if underway else (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         with self._lock:
             before = self._of.get(one.uuid)
-            times = 1 if before is None or before.generation != one.generation else before.times + 1
-            longest_s = min(self._longest_s, _FIRST_PAUSE_S * 2 ** min(times - 1, 20))
+            in_a_row = before is not None and (before.generation, before.underway) == (one.generation, underway)
+            times = before.times + 1 if before is not None and in_a_row else 1
+            longest_s = min(self._longest_s, most_s, first_s * 2 ** min(times - 1, 20))
             pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
-            self._of[one.uuid] = _Pause(time.monotonic() + pause_s, times, one.generation)
+            self._of[one.uuid] = _Pause(time.monotonic() + pause_s, times, one.generation, underway)
             return pause_s
+
+    def times(self, uuid: str) -> int:
+        """How often one was put off in a row."""
+        with self._lock:
+            found = self._of.get(uuid)
+            return 0 if found is None else found.times
 
     def forget(self, uuid: str) -> None:
         """It has succeeded."""

@@ -5,34 +5,50 @@ Attachments that were never completed carry no mark that Cinder shows: ours are 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from higgins.cloud.cinder import Cinder, Volume
 from higgins.core import errors
+from higgins.provision.attachments import mark
 from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
-from higgins.provision.volumes import FOR_INSTALLATION, FOR_MOUNT, FOR_POD, mark
+from higgins.provision.volumes import FOR_INSTALLATION, FOR_MOUNT, FOR_POD, delete, leave, originals
+from higgins.store.loops import ledger
 from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.session import Database
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look has to go by. ``made`` are those of the volumes that this installation made."""
+
+    known: Known
+    cinder: Cinder
+    db: Database
+    volumes: Sequence[Volume]
+    made: Sequence[Volume]
 
 
 def strays(known: Known, cinder: Cinder, db: Database) -> Iterator[Stray]:
     """All that is wrong with attachments, and with volumes that go with their pod."""
     volumes = list(cinder.every_volume())
+    look = _Look(known, cinder, db, volumes, originals(volumes, known.installation))
     for one in cinder.unfinished():
         if not known.has(KindName.ATTACHMENT, one.id, one.server) and was_here(db, known, one.server):
             text = f"Cinder keeps the volume {one.volume} for the container {one.server}, but nothing needs it"
             yield stray("attachment", one.id, text, functools.partial(cinder.detach, one.id), left_by=one.server)
     for volume in volumes:
         yield from _unknown_uses(cinder, known, volume)
-        pod = volume.metadata.get(FOR_POD, "")
-        ours = volume.metadata.get(FOR_INSTALLATION) == known.installation
-        if ours and volume.status != "deleting" and not known.has(KindName.NEW_VOLUME, volume.id, pod):
-            yield _unknown_volume(cinder, known, volume)
+    for volume in look.made:
+        if volume.status != "deleting" and not known.has(
+            KindName.NEW_VOLUME, volume.id, volume.metadata.get(FOR_POD, "")
+        ):
+            yield _unknown_volume(look, volume)
     for entry in reversed(known.entries):  # attachments before their volumes
         if entry.pod_uuid not in known.pods:
-            yield of_nobody(db, entry, functools.partial(_taken_back, cinder, known, entry, volumes))
+            yield of_nobody(db, entry, functools.partial(_taken_back, look, entry))
         elif entry.external_id is not None and entry.made_at is not None and entry.released_at is None:
             yield from _lost(cinder, db, entry, volumes)
 
@@ -45,10 +61,10 @@ def _unknown_uses(cinder: Cinder, known: Known, volume: Volume) -> Iterator[Stra
             yield stray("attachment", use.attachment, text, put_right, left_by=use.server)
 
 
-def _unknown_volume(cinder: Cinder, known: Known, volume: Volume) -> Stray:
+def _unknown_volume(look: _Look, volume: Volume) -> Stray:
     pod = volume.metadata.get(FOR_POD, "")
-    others = _others(known, volume)
-    put_right = functools.partial(_ended, cinder, known, volume)
+    others = _others(look.known, volume)
+    put_right = functools.partial(_ended, look, volume.id)
     if others:
         text = f"it was to go with the container {pod}, but is attached to {others[0]}; its owner keeps it, without our mark"
         return stray("volume", volume.id, text, put_right)
@@ -57,29 +73,46 @@ def _unknown_volume(cinder: Cinder, known: Known, volume: Volume) -> Stray:
 
 
 def _others(known: Known, volume: Volume) -> list[str]:
-    return [use.server for use in volume.uses if use.mark != mark(known.installation)]
+    """Who uses a volume: others, and containers of ours that the ledger knows to have it."""
+    ours = mark(known.installation)
+    return [
+        use.server
+        for use in volume.uses
+        if use.mark != ours or known.has(KindName.ATTACHMENT, use.attachment, use.server)
+    ]
 
 
-def _ended(cinder: Cinder, known: Known, volume: Volume) -> None:
-    if _others(known, volume):
-        cinder.disown(volume.id, FOR_INSTALLATION)
+def _ended(look: _Look, ident: str, *, of_pod: str | None = None) -> None:
+    """Delete a volume, or leave it to its owner if somebody else than ``of_pod`` uses it at this moment."""
+    try:
+        volume = look.cinder.volume(ident)
+    except errors.NotFound:
+        return
+    with look.db.read() as tx:
+        now = dataclasses.replace(look.known, entries=tuple(ledger.every(tx, {KindName.ATTACHMENT})))
+    others = [server for server in _others(now, volume) if server != of_pod]
+    if others:
+        leave(look.cinder, volume, f"it is attached to {others[0]}")
         return
     for use in volume.uses:
-        cinder.detach(use.attachment, server=use.server)
-    cinder.delete(volume.id)
+        look.cinder.detach(use.attachment, server=use.server)
+    delete(look.cinder, volume)
 
 
-def _taken_back(cinder: Cinder, known: Known, entry: Entry, volumes: Sequence[Volume]) -> None:
+def _taken_back(look: _Look, entry: Entry) -> None:
     """Have nothing left of what an entry names, as far as it can be found without its pod."""
     if entry.kind == KindName.ATTACHMENT:
-        for one in cinder.attachments(server=entry.pod_uuid):
+        for one in look.cinder.attachments(server=entry.pod_uuid):
             if entry.external_id in (None, one.id):
-                cinder.detach(one.id, server=one.server)
-        return
-    for volume in volumes:
-        if volume.id == entry.external_id or volume.metadata.get(FOR_MOUNT) == entry.key:
-            uses = tuple(use for use in volume.uses if use.server != entry.pod_uuid)  # whose attachments went before
-            _ended(cinder, known, dataclasses.replace(volume, uses=uses))
+                look.cinder.detach(one.id, server=one.server)
+    elif entry.external_id is not None:
+        with contextlib.suppress(errors.NotFound):
+            if look.cinder.volume(entry.external_id).metadata.get(FOR_INSTALLATION) == look.known.installation:
+                _ended(look, entry.external_id, of_pod=entry.pod_uuid)
+    else:
+        for volume in look.made:
+            if volume.metadata.get(FOR_MOUNT) == entry.key:
+                _ended(look, volume.id, of_pod=entry.pod_uuid)
 
 
 def _lost(cinder: Cinder, db: Database, entry: Entry, volumes: Sequence[Volume]) -> Iterator[Stray]:

@@ -6,7 +6,7 @@ import builtins
 import dataclasses
 import datetime
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -32,7 +32,7 @@ class KindName(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """One row, typed. ``external_id`` and ``made_at`` are ``None`` until the outside has answered.
+    """One row, typed. ``external_id`` is ``None`` until the outside has answered, ``made_at`` until the thing is there.
 
     ``data`` and ``sealed`` are what the host is told of the thing, ``sealed`` readable with ``secret``. ``released_at`` is the pod's generation
     that wants it no more, ``None`` while it is wanted.
@@ -107,6 +107,15 @@ def made(tx: Transaction, pod_uuid: str, things: Iterable[Answered], sealer: Sea
         if not tx.change(update.values(made_at=tx.now, **values)):
             lost.append((thing.kind, thing.key))
     return lost
+
+
+def begun(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str]) -> builtins.list[tuple[str, str]]:
+    """Note what the outside calls these (by kind and key) that it still makes; gives those that somebody has struck meanwhile."""
+    return [
+        (kind, key)
+        for (kind, key), external_id in things.items()
+        if not tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(external_id=external_id))
+    ]
 
 
 def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], generation: int) -> None:

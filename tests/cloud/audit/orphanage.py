@@ -26,7 +26,7 @@ from higgins.control.container.commit import CONTAINER, INSTALLATION
 from higgins.core import errors, model, resources
 from higgins.engine import api
 from higgins.engine.load import open_engine
-from higgins.provision import volumes
+from higgins.provision import attachments, volumes
 from higgins.provision.ports import DEVICE_OWNER, mark, name_of
 from higgins.store import actions, hosts
 from higgins.store.loops import ledger
@@ -134,9 +134,10 @@ class Orphanage:
         project = self.tenant.project.id
         return self.neutron.create_security_group(name=name_of(pod), project_id=project, description=words).id
 
-    def volume(self, pod=None, *, installed=None):
-        """A volume that is there: one that goes with a pod, or the user's own."""
+    def volume(self, pod=None, *, installed=None, copy_of=None):
+        """A volume that is there: one that goes with a pod, the user's own, or his with all metadata of one that goes with a pod."""
         words = {volumes.FOR_INSTALLATION: installed or self.installation, volumes.FOR_POD: pod or ""}
+        words |= {volumes.ITSELF: copy_of} if copy_of else {}
         made = self.user.block_storage.create_volume(size=1, name="planted", metadata=words if pod else {}).id
         return until(lambda: self.status(made) == "available" and made, "the volume is there")
 
@@ -145,7 +146,7 @@ class Orphanage:
         with self.db.read() as tx:
             facts = hosts.get(tx, self.site.hostname).facts
         words = {"server": pod, "connector": json.loads(facts.connector), "mode": "rw"}
-        made = self.cinder.attach(volume, mark=volumes.mark(installed or self.installation), **words)
+        made = self.cinder.attach(volume, mark=attachments.mark(installed or self.installation), **words)
         self.undo.callback(self.cinder.detach, made.id)
         if complete:
             self.cinder.complete(made.id)

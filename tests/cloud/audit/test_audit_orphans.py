@@ -113,6 +113,7 @@ def of_others(world, keeper):
         "user's port": (world.user.network.create_port(network_id=world.tenant.networks[0]).id, world.has_port),
         "group": (world.group(nobody, installed=other), world.has_group),
         "volume": (world.volume(nobody, installed=other), world.status),
+        "volume restored from a backup": (world.volume(world.remembered(), copy_of=str(uuid.uuid4())), world.status),
         "attachment": (world.attached(used, nobody, installed=other), world.has_attachment),
         "unfinished attachment": (world.attached(reserved, nobody, complete=False), world.has_attachment),
         "half image": (world.half_image(nobody, installed=other), world.has_image),
@@ -217,12 +218,19 @@ def test_the_controller_takes_away_by_itself_only_what_it_knows_to_be_of_nobody(
         "allocation": (world.remembered(), world.taken),
     }
     world.take(left["allocation"][0], {"VCPU": 1})
+    restored = world.volume(world.remembered(), copy_of=str(uuid.uuid4()))
+    user = world.wish(mounts=[{"source": restored, "destination": "/data"}])
+    assert world.lane.ended(user)["status"] == "Running"
     nobodys = world.port(str(uuid.uuid4()))
     until(
         lambda: not [name for name, (ident, is_there) in left.items() if is_there(ident)], "all of it is gone", CLEAN_S
     )
     assert {world.status(one) for one in (held, used)} == {"available"}
     assert world.has_port(nobodys), "what nobody remembers is left to an operator"
+    assert world.has_attachment(world.external(user, "attachment")), "what a user restored is his"
+    world.lane.delete(user)
+    world.lane.gone(user)
+    assert world.status(restored) == "available"
     assert world.audit("--repair")[1][0].startswith(f"port {nobodys}: ")
 
 

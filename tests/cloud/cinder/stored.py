@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 import subprocess
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from cloud_world import Cloud, People, until
@@ -26,8 +27,9 @@ from higgins.control.settings import Settings
 from higgins.core import caller, errors, model
 from higgins.core.phase import Phase
 from higgins.policy.enforce import Policy
+from higgins.provision.attachments import Attachments
 from higgins.provision.loop import Provisioner
-from higgins.provision.volumes import Attachments, NewVolumes, Volumes
+from higgins.provision.volumes import NewVolumes, Volumes
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods
 from higgins.store.agents import assignments, reports
@@ -40,6 +42,8 @@ from higgins.wire import contract
 from higgins.wire.hints import LocalHints
 
 HOST = "node1"
+FAILED_S = 0.4
+"""After less what is under way at Cinder is looked at again, after more what failed."""
 EVERYTHING = caller.Scope(None)
 
 
@@ -162,14 +166,22 @@ class Stored:
         return self.control.containers.create(self.who(persona), new, run=True)
 
     def settle(self) -> None:
-        """One pass of the scheduler and of provisioning, by a controller that knows of no pause."""
+        """One pass of the scheduler and of provisioning, by a controller that knows of no pause; more while Cinder is at it."""
         self.scheduler.run_once()
-        self.provisioner().make_once()
+        self._passed(lambda: self.provisioner().make_once())
 
-    def provisioner(self, *, patience_s: float = 30.0) -> Provisioner:
+    def take_back(self) -> None:
+        """One pass over what is to be taken back, and more while Cinder is at it."""
+        self._passed(lambda: self.provisioner().take_back_once())
+
+    @staticmethod
+    def _passed(once: Callable[[], float | None]) -> None:
+        until("Cinder to end what it does", lambda: (again_s := once()) is None or again_s >= FAILED_S)
+
+    def provisioner(self) -> Provisioner:
         kinds = [
             Volumes(self.db),
-            NewVolumes(self.cinder, self.installation, patience_s=patience_s),
+            NewVolumes(self.cinder, self.installation),
             Attachments(self.cinder, self.installation),
         ]
         return Provisioner(self.db, LocalHints(), kinds, self.sealer)
@@ -209,7 +221,7 @@ class Stored:
         said = contract.Report(number=self._numbers, pods=(contract.PodReport(uuid=pod.uuid, status=status),))
         with self.db.write() as tx:
             assert reports.take(tx, self.host_id, said)
-        self.provisioner().take_back_once()
+        self.take_back()
 
     def row(self, pod: Pod) -> Pod | None:
         """The row as it is now; ``None`` when it is gone."""

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from cloud_world import Cloud, People
+from cloud_world import Cloud, People, until
 from stored import Stored
 
 from higgins.agent.hands.block import table
@@ -88,9 +88,32 @@ def test_an_end_whose_answer_was_lost_is_asked_for_again(stored: Stored, call: s
     stored.asked.lost = [call]
     with pytest.raises(AssertionError):
         stored.delete(pod)
-    stored.provisioner().take_back_once()
+    stored.take_back()
     assert stored.row(pod) is None
     assert stored.own_volumes() == []
+
+
+def test_what_a_user_restores_from_a_backup_of_it_stays(stored: Stored) -> None:
+    """Restoring copies all metadata of a volume."""
+    pod, _ = stored.made(MountRequest(destination="/data", size_gib=1))
+    [made] = stored.own_volumes()
+    words = stored.shown(made.id).metadata
+    assert words["higgins-volume"] == made.id
+    copy = stored.volume(metadata=words)
+    stored.delete(pod)
+    assert [one.id for one in stored.own_volumes()] == [copy.id]
+
+
+def test_a_volume_of_a_size_with_snapshots_is_left_to_its_user(stored: Stored) -> None:
+    storage = stored.people.connection("member").block_storage
+    pod, _ = stored.made(MountRequest(destination="/data", size_gib=1))
+    [made] = stored.own_volumes()
+    snapshot = storage.create_snapshot(volume_id=made.id, force=True)
+    until("the snapshot", lambda: storage.get_snapshot(snapshot.id).status == "available")
+    stored.delete(pod)
+    assert "higgins-installation" not in stored.shown(made.id).metadata
+    storage.delete_snapshot(snapshot)
+    until("the snapshot to be gone", lambda: not list(storage.snapshots()))
 
 
 def test_a_volume_that_holds_anything_else_is_refused_and_left_as_it_is(stored: Stored) -> None:

@@ -10,43 +10,55 @@ import pytest
 from higgins.cloud.cinder import Cinder, Use, Volume
 from higgins.control.container import mounts
 from higgins.core import errors, model
-from higgins.provision import volumes
+from higgins.provision import attachments, volumes
 
 FREE = Volume(id="v", name="data", status="available", size_gib=1, project_id="p")
-HERE, THERE = {"host": "here"}, {"host": "there"}
+OURS = "higgins/installation"
+HERE = ("here", OURS)
 
 
-def used(*, host: str = "here", multiattach: bool = False, **changes: Any) -> Volume:
-    use = Use(attachment="a", server="somebody", host=host, mark="")
+def used(*, host: str = "here", mark: str = OURS, multiattach: bool = False, **changes: Any) -> Volume:
+    use = Use(attachment="a", server="somebody", host=host, mark=mark)
     return dataclasses.replace(FREE, status="in-use", multiattach=multiattach, uses=(use,), **changes)
 
 
 @pytest.mark.parametrize(
-    ("volume", "mode"),
-    [(FREE, "rw"), (FREE, "ro"), (used(multiattach=True), "rw"), (used(multiattach=True, host="there"), "ro")],
+    ("volume", "mode", "theirs"),
+    [
+        (FREE, "rw", ""),
+        (FREE, "ro", ""),
+        (used(multiattach=True), "rw", "rw"),
+        (used(multiattach=True), "ro", "rw"),
+        (used(multiattach=True, host="there"), "ro", "ro"),
+        (used(multiattach=True, mark="/dev/vdb"), "ro", "ro"),
+    ],
 )
-def test_it_may_be_attached(volume: Volume, mode: str) -> None:
-    volumes._check_free(volume, HERE, mode)
+def test_it_may_be_attached(volume: Volume, mode: str, theirs: str) -> None:
+    attachments.check_free(volume, HERE, mode, lambda _use: theirs)
 
 
 @pytest.mark.parametrize(
-    ("volume", "words"),
+    ("volume", "mode", "theirs", "words"),
     [
-        (used(), "in use by somebody. Detach it there"),
-        (used(multiattach=True, host="there"), "on another host. Its file system would break"),
-        (dataclasses.replace(FREE, encrypted=True), "is encrypted"),
-        (dataclasses.replace(FREE, status="error_restoring"), "in the state error_restoring"),
+        (used(), "rw", "ro", "in use by somebody. Detach it there"),
+        (used(multiattach=True, host="there"), "rw", "rw", "on another host. Its file system would break"),
+        (used(multiattach=True, host="there"), "rw", "ro", "on another host. Its file system would break"),
+        (used(multiattach=True, host="there"), "ro", "rw", "on another host. Its file system would break"),
+        (used(multiattach=True, mark="/dev/vdb"), "ro", "rw", "on another host. Its file system would break"),
+        (used(multiattach=True, mark="/dev/vdb"), "rw", "ro", "on another host. Its file system would break"),
+        (dataclasses.replace(FREE, encrypted=True), "rw", "", "is encrypted"),
+        (dataclasses.replace(FREE, status="error_restoring"), "rw", "", "in the state error_restoring"),
     ],
 )
-def test_it_never_may_and_why(volume: Volume, words: str) -> None:
+def test_it_never_may_and_why(volume: Volume, mode: str, theirs: str, words: str) -> None:
     with pytest.raises(errors.Invalid, match=words):
-        volumes._check_free(volume, HERE, "rw")
+        attachments.check_free(volume, HERE, mode, lambda _use: theirs)
 
 
 @pytest.mark.parametrize("status", ["creating", "reserved", "attaching", "detaching", "downloading", "maintenance"])
 def test_what_passes_is_waited_for(status: str) -> None:
     with pytest.raises(errors.NotReady, match=f"in the state {status}"):
-        volumes._check_free(dataclasses.replace(FREE, status=status), HERE, "rw")
+        attachments.check_free(dataclasses.replace(FREE, status=status), HERE, "rw", lambda _use: "")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +86,7 @@ def test_a_volume_that_any_mount_writes_is_attached_for_writing() -> None:
         return model.PodSpec(containers=(model.ContainerSpec(uuid="c", name="c", image="i", mounts=mounted),))
 
     for given, mode in (((True,), True), ((True, True), True), ((True, False), False), ((False, True), False)):
-        assert volumes._mounted(spec(*given))["v"].read_only is mode
+        assert volumes.mounted(spec(*given))["v"].read_only is mode
 
 
 class Answers:

@@ -36,9 +36,9 @@ class Brick:
         """The device of a volume; one that is connected already is given again."""
         return str(self._ask(_CONNECT, {"connection": connection}))
 
-    def disconnect(self, connection: Mapping[str, Any], device: str | None) -> None:
-        """Have the device gone; nothing happens when it is."""
-        self._ask(_DISCONNECT, {"connection": connection, "device": device})
+    def disconnect(self, connection: Mapping[str, Any], device: str | None, *, force: bool = False) -> None:
+        """Have the device gone, with ``force`` also when nothing can be written to it any more; nothing happens when it is."""
+        self._ask(_DISCONNECT, {"connection": connection, "device": device, "force": force})
 
     def _ask(self, verb: str, body: Mapping[str, Any]) -> Any:
         self._locks.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,7 +109,8 @@ def _done(connector: Any, asked: Mapping[str, Any]) -> Any:
     if asked["verb"] == _CONNECT:
         return initiator.connect_volume(connection)["path"]
     device = asked["device"]
-    initiator.disconnect_volume(connection, {"type": "block", "path": device} if device else None)
+    known = {"type": "block", "path": device} if device else None
+    initiator.disconnect_volume(connection, known, force=asked["force"])
     return None
 
 

@@ -39,8 +39,8 @@ class Connects(Protocol):
         """The device of a volume."""
         ...
 
-    def disconnect(self, connection: dict[str, Any], device: str | None) -> None:
-        """Have it gone."""
+    def disconnect(self, connection: dict[str, Any], device: str | None, *, force: bool) -> None:
+        """Have it gone; with ``force`` also when nothing can be written to it any more."""
         ...
 
 
@@ -159,7 +159,7 @@ class BlockVolumes:
     def _mount(self, grant: model.VolumeGrant, connection: dict[str, Any]) -> None:
         device = self._brick.connect(connection)
         filesystem = self._filesystem(grant, device, str(connection.get("attachment_id") or ""))
-        table.mount(device, filesystem, self.path(grant.name), read_only=grant.read_only)
+        table.mount(device, filesystem, self.path(grant.name), read_only=grant.read_only, shared=grant.shared)
 
     def _filesystem(self, grant: model.VolumeGrant, device: str, attachment: str) -> str:
         """The file system on a device, made if it is blank. That it is being made is noted: half of one is not blank and holds nothing yet."""
@@ -183,10 +183,10 @@ class BlockVolumes:
 
     def _unmount(self, volume: str, connection: dict[str, Any] | None) -> None:
         known = table.mounts(self._at).get(volume)
-        if known is not None:
-            table.unmount(self.path(volume))
+        written = known is not None and table.unmount(self.path(volume))
         if connection is not None:
-            self._brick.disconnect(connection, known.device if known else None)
+            # Of what is not mounted nothing can be written out any more.
+            self._brick.disconnect(connection, known.device if known else None, force=not written)
         with contextlib.suppress(FileNotFoundError):
             self.path(volume).rmdir()
         _strike(self._notes / volume)
