@@ -14,9 +14,10 @@ import msgspec
 from higgins.core import errors, model
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
-from higgins.provision.volumes import FOR_MOUNT, mounted
+from higgins.provision.volumes import FOR_MOUNT
 from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
+from higgins.store.records.volumes import of_cinder
 
 if TYPE_CHECKING:  # an installation without an OpenStack has nothing of this
     from higgins.cloud.cinder import Attachment, Cinder, Use, Volume
@@ -42,13 +43,13 @@ class Attachments:
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """One for each volume of Cinder that the pod mounts."""
-        for key, mount in mounted(pod.spec).items():
+        for key, mount in of_cinder(pod.spec).items():
             mode = "ro" if mount.read_only else "rw"
             yield Want(kind=self.name, key=key, why="a container of the pod mounts it", shape=mode)
 
     def make(self, task: Task) -> Made:
         """Connect the volume to the pod's host; ``Invalid`` when that volume cannot be had there."""
-        mount = mounted(task.pod.spec)[task.key]
+        mount = of_cinder(task.pod.spec)[task.key]
         connector = _connector(task)
         ident = task.key if mount.size_gib is None else task.made(KindName.NEW_VOLUME, task.key)
         volume = self._volume(task, ident)
@@ -78,7 +79,7 @@ class Attachments:
         if task.external_id is not None:
             self._cinder.detach(task.external_id, server=task.pod.uuid)
             return
-        mount = mounted(task.pod.spec).get(task.key)
+        mount = of_cinder(task.pod.spec).get(task.key)
         idents = [task.key]
         if mount is not None and mount.size_gib is not None:
             idents = [one.id for one in self._cinder.with_metadata(FOR_MOUNT, task.key)]

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from higgins.core import errors, model
+from higgins.core import errors
 from higgins.provision.kinds import Made, Task, Underway
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import KindName
@@ -77,13 +77,13 @@ class NewVolumes:
 
     def wanted_by(self, pod: Pod) -> Iterable[Want]:
         """One for each mount of a size."""
-        for key, mount in mounted(pod.spec).items():
+        for key, mount in volumes.of_cinder(pod.spec).items():
             if mount.size_gib is not None:
                 yield Want(kind=self.name, key=key, why=f"a mount of {mount.size_gib} GiB goes with the pod")
 
     def make(self, task: Task) -> Made:
         """Have Cinder make it; ``Underway`` until it is there, ``Invalid`` when Cinder fails at it, ``OverQuota`` when the project has no room."""
-        size_gib = mounted(task.pod.spec)[task.key].size_gib or 0
+        size_gib = volumes.of_cinder(task.pod.spec)[task.key].size_gib or 0
         volume = self._found(task) or self._create(task, size_gib)
         if volume.status.startswith("error"):
             raise errors.Invalid(
@@ -155,28 +155,17 @@ def leave(cinder: Cinder, volume: Volume, why: str) -> None:
     cinder.disown(volume.id, FOR_INSTALLATION)
 
 
-def originals(volumes: Iterable[Volume], installation: str) -> list[Volume]:
+def originals(found: Iterable[Volume], installation: str) -> list[Volume]:
     """Those of some volumes that this installation made; restoring a backup gives all their words to another volume, but not their id.
 
     Of one for which that word is still missing, because its creation was not answered, no copy can be older.
     """
-    ours = [one for one in volumes if one.metadata.get(FOR_INSTALLATION) == installation]
-    found = [one for one in ours if one.metadata.get(ITSELF) == one.id]
-    known = {one.metadata.get(FOR_MOUNT) for one in found}
+    ours = [one for one in found if one.metadata.get(FOR_INSTALLATION) == installation]
+    made = [one for one in ours if one.metadata.get(ITSELF) == one.id]
+    known = {one.metadata.get(FOR_MOUNT) for one in made}
     for one in sorted(ours, key=lambda one: one.created_at):
         mount = one.metadata.get(FOR_MOUNT)
         if ITSELF not in one.metadata and (mount is None or mount not in known):
             known.add(mount)
-            found.append(one)
-    return found
-
-
-def mounted(spec: model.PodSpec) -> dict[str, model.Mount]:
-    """The volumes of Cinder that a pod mounts, by what its mounts call them; read-only when all of its mounts are."""
-    found: dict[str, model.Mount] = {}
-    for one in (*spec.init_containers, *spec.containers):
-        for mount in one.mounts:
-            if mount.driver == "cinder" and mount.volume is not None:
-                known = found.get(mount.volume)
-                found[mount.volume] = mount if known is None or known.read_only else known
-    return found
+            made.append(one)
+    return made

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 NO_HOST = "There are not enough hosts available."
 """How every refusal begins; clients of Zun look for it."""
@@ -15,7 +15,10 @@ NO_HOST = "There are not enough hosts available."
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a pod needs of its host. ``homes`` are the ids of the hosts that hold its volumes: empty when none holds one yet."""
+    """What a pod needs of its host. ``volumes`` are those that others may use too, each with whether the pod writes to it.
+
+    ``homes`` are the ids of the hosts on which they have to be: empty when none of them has its place yet.
+    """
 
     cpu_milli: int = 0
     memory_mib: int = 0
@@ -25,7 +28,20 @@ class Ask:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     runtimes: frozenset[str] = frozenset()
     abilities: frozenset[str] = frozenset()
+    volumes: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     homes: frozenset[int] = frozenset()
+
+    def at_home(self, uses: Mapping[str, Collection[tuple[int, bool]]]) -> Ask:
+        """The same where volumes are used so: on which hosts, and whether somebody there writes. What is only read may be used on several."""
+        if not self.volumes:
+            return self
+        homes = {
+            host_id
+            for volume, writes in self.volumes.items()
+            for host_id, _ in uses.get(volume, ())
+            if writes or any(they_write for _, they_write in uses[volume])
+        }
+        return dataclasses.replace(self, homes=frozenset(homes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from higgins.store.claims import Ratios
 from higgins.store.hosts import Host
 from higgins.store.loops import scheduling
 from higgins.store.loops.holds import Holder
-from higgins.store.loops.scheduling import Placement
+from higgins.store.loops.scheduling import Placement, Use
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Database
@@ -83,7 +83,7 @@ class Scheduler:
                 scheduling.waiting(tx, self._holder, self._passed_over.room()), lambda pod: pod
             )
             waiting = [pod for pod in found if pod.desired is not Desired.DELETED]
-            homes = scheduling.homes(tx, waiting)
+            uses = scheduling.uses(tx, waiting)
         for pod in found:
             if pod.desired is Desired.DELETED:
                 self._passed_over.put_off(pod)
@@ -91,16 +91,17 @@ class Scheduler:
             self._hints.nudge(hints.TAKE_BACK)
         # Read while nobody waits, so that the next pod need not.
         self._read_hosts(older_than_s=self._hosts_kept_s if waiting else self._refresh_after_s)
-        asks = {pod.uuid: _ask_of(pod, homes.get(pod.uuid, frozenset())) for pod in waiting}
+        asks = {pod.uuid: _ask_of(pod) for pod in waiting}
         placed: set[str] = set()
         try:
-            placed |= self._place(waiting, asks)
+            placed |= self._place(waiting, asks, uses)
             left = [pod for pod in waiting if pod.uuid not in placed]
             if not left:
                 return None
             self._claims.undo(left)
             self._read_hosts(older_than_s=0.0)
-            placed |= self._place(left, asks)
+            placed |= self._place(left, asks, uses)
+            asks = {uuid: ask.at_home(uses) for uuid, ask in asks.items()}
             return self._refuse([pod for pod in left if pod.uuid not in placed], asks)
         except claims.Silent as error:
             silent = Refused(f"No host can be chosen: {error.message}", may_come_up=True)
@@ -114,18 +115,21 @@ class Scheduler:
         self._options = {host.id: self._option(host) for host in found}
         self._read_at = time.monotonic()
 
-    def _place(self, waiting: Sequence[Pod], asks: dict[str, Ask]) -> set[str]:
-        """Chooses for all and claims; gives the uuids of the pods that have a host now."""
-        wanted, options = [], dict(self._options)
+    def _place(self, waiting: Sequence[Pod], asks: dict[str, Ask], uses: dict[str, frozenset[Use]]) -> set[str]:
+        """Chooses for all and claims; gives the uuids of the pods that have a host now, and notes in ``uses`` what they use there."""
+        wanted, options, then = [], dict(self._options), dict(uses)
         self._claims.look_anew()
         for pod in waiting:
-            chosen = choose(asks[pod.uuid], self._claims.seen(asks[pod.uuid], options.values()))
+            ask = asks[pod.uuid].at_home(then)
+            chosen = choose(ask, self._claims.seen(ask, options.values()))
             if isinstance(chosen, Option):
-                options[chosen.host_id] = chosen.with_claim(asks[pod.uuid])
+                options[chosen.host_id] = chosen.with_claim(ask)
                 wanted.append(Placement(pod, chosen.host_id))
+                _use(then, ask, chosen.host_id)
         held = self._claims.claim(wanted, heard_after=self._heard_after())
         for pod, host_id in held:
             self._options[host_id] = self._options[host_id].with_claim(asks[pod.uuid])
+            _use(uses, asks[pod.uuid], host_id)
             LOG.info("Pod %s goes to host %s", pod.uuid, self._options[host_id].hostname)
         if held:
             self._hints.nudge(hints.PROVISION)
@@ -189,7 +193,12 @@ class Scheduler:
         )
 
 
-def _ask_of(pod: Pod, homes: frozenset[int]) -> Ask:
+def _use(uses: dict[str, frozenset[Use]], ask: Ask, host_id: int) -> None:
+    for volume, writes in ask.volumes.items():
+        uses[volume] = uses.get(volume, frozenset()) | {Use(host_id, writes)}
+
+
+def _ask_of(pod: Pod) -> Ask:
     spec = pod.spec
     every: tuple[ContainerSpec, ...] = (*spec.init_containers, *spec.containers)
     return Ask(
@@ -201,7 +210,7 @@ def _ask_of(pod: Pod, homes: frozenset[int]) -> Ask:
         labels=spec.hints,
         runtimes=frozenset(one.runtime for one in every if one.runtime is not None),
         abilities=frozenset(_needs(spec)),
-        homes=homes,
+        volumes=volumes.shared_by(spec),
     )
 
 

@@ -32,6 +32,21 @@ class Placement(NamedTuple):
     host_id: int
 
 
+class Use(NamedTuple):
+    """That a volume is on a host, and whether somebody there writes to it."""
+
+    host_id: int
+    writes: bool
+
+
+_ATTACHED = sa.select(ledger.c.key, ledger.c.host_id, ledger.c.shape).where(
+    ledger.c.kind == KindName.ATTACHMENT, ledger.c.host_id.is_not(None), ledger.c.external_id.is_not(None)
+)
+_ON_THEIR_WAY = pods.SELECT.where(
+    sa.text("pods.provision_generation < pods.generation"),  # a literal, so that the partial index is used
+    table.c.host_id.is_not(None),
+    table.c.desired != Desired.DELETED.value,
+)
 _OPEN = sa.or_(table.c.schedule_generation < table.c.generation, table.c.desired == Desired.DELETED.value)
 _WAITING = (
     pods.SELECT.where(table.c.host_id.is_(None), _OPEN, holds.FREE).order_by(table.c.id).limit(sa.bindparam("most"))
@@ -73,16 +88,22 @@ def waiting(tx: Transaction, holder: Holder, most: int) -> builtins.list[Pod]:
     return [pods.from_row(row) for row in tx.rows(_WAITING, {"most": most, **holder.free_to(tx)})]
 
 
-def homes(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset[int]]:
-    """For each of these pods that mounts a volume which has its place: the ids of the hosts of its volumes, by the pod's uuid."""
-    mounted = {pod.uuid: volumes.mounted_by(pod.spec) for pod in waiting_pods}
-    found = volumes.of(tx, {uuid for wanted in mounted.values() for uuid in wanted})
-    placed = {uuid: volume.host_id for uuid, volume in found.items() if volume.host_id is not None}
-    return {
-        pod: frozenset(placed[uuid] for uuid in wanted if uuid in placed)
-        for pod, wanted in mounted.items()
-        if any(uuid in placed for uuid in wanted)
-    }
+def uses(tx: Transaction, waiting_pods: Collection[Pod]) -> dict[str, frozenset[Use]]:
+    """Where the volumes that these pods mount are, or are used already, or are about to be; those that are nowhere are left out."""
+    wanted = {volume for pod in waiting_pods for volume in volumes.shared_by(pod.spec)}
+    if not wanted:
+        return {}
+    found: dict[str, set[Use]] = {}
+    for uuid, volume in volumes.of(tx, wanted).items():
+        if volume.host_id is not None:
+            found.setdefault(uuid, set()).add(Use(volume.host_id, writes=True))
+    for key, host_id, shape in tx.rows(_ATTACHED.where(ledger.c.key.in_(sorted(wanted)))):
+        found.setdefault(key, set()).add(Use(host_id, writes=shape != "ro"))
+    for pod in map(pods.from_row, tx.rows(_ON_THEIR_WAY)):
+        for uuid, writes in volumes.shared_by(pod.spec).items():
+            if uuid in wanted and pod.host_id is not None:
+                found.setdefault(uuid, set()).add(Use(pod.host_id, writes))
+    return {uuid: frozenset(known) for uuid, known in found.items()}
 
 
 def place(

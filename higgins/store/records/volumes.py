@@ -118,6 +118,23 @@ def delete_of(tx: Transaction, pod_uuid: str) -> None:
     tx.change(volumes.delete().where(volumes.c.pod_uuid == pod_uuid))
 
 
+def of_cinder(spec: model.PodSpec) -> dict[str, model.Mount]:
+    """The volumes of Cinder that a pod mounts, by what its mounts call them; read-only when all of its mounts are."""
+    found: dict[str, model.Mount] = {}
+    for one in (*spec.init_containers, *spec.containers):
+        for mount in one.mounts:
+            if mount.driver == "cinder" and mount.volume is not None:
+                known = found.get(mount.volume)
+                found[mount.volume] = mount if known is None or known.read_only else known
+    return found
+
+
+def shared_by(spec: model.PodSpec) -> dict[str, bool]:
+    """The volumes that a pod mounts and that other pods may mount too, each with whether it writes there. Local ones have their place anyway."""
+    named = {name: not mount.read_only for name, mount in of_cinder(spec).items() if mount.size_gib is None}
+    return dict.fromkeys(mounted_by(spec), True) | named
+
+
 def mounted_by(spec: model.PodSpec) -> tuple[str, ...]:
     """The uuids of the local volumes that a pod mounts, each once."""
     every = (*spec.init_containers, *spec.containers)

@@ -10,7 +10,8 @@ import pytest
 from higgins.cloud.cinder import Cinder, Use, Volume
 from higgins.control.container import mounts
 from higgins.core import errors, model
-from higgins.provision import attachments, volumes
+from higgins.provision import attachments
+from higgins.store.records import volumes
 
 FREE = Volume(id="v", name="data", status="available", size_gib=1, project_id="p")
 OURS = "higgins/installation"
@@ -86,7 +87,7 @@ def test_a_volume_that_any_mount_writes_is_attached_for_writing() -> None:
         return model.PodSpec(containers=(model.ContainerSpec(uuid="c", name="c", image="i", mounts=mounted),))
 
     for given, mode in (((True,), True), ((True, True), True), ((True, False), False), ((False, True), False)):
-        assert volumes.mounted(spec(*given))["v"].read_only is mode
+        assert volumes.of_cinder(spec(*given))["v"].read_only is mode
 
 
 class Answers:
