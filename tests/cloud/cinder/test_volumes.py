@@ -58,7 +58,7 @@ def test_a_volume_of_a_size_is_the_projects_own_and_goes_with_its_container(stor
     assert stored.own_volumes() == []
 
 
-@pytest.mark.parametrize("call", ["POST /volumes", "POST /attachments"])
+@pytest.mark.parametrize("call", ["POST /volumes", "POST /volumes/metadata", "POST /attachments"])
 def test_an_answer_that_was_lost_makes_nothing_twice(stored: Stored, call: str) -> None:
     stored.asked.lost = [call]
     stored.in_project.lost = [call]

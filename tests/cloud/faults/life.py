@@ -12,6 +12,8 @@ from tests.cloud.faults.board import Fault
 
 TITLES = ("Keystone", "Neutron", "Cinder", "Glance", "Placement")
 WAIT_S = 120.0
+SILENT_S = 40.0
+"""After longer than a service is waited for, what is held up must say why."""
 ENDED = ("Running", "Error")
 
 
@@ -176,8 +178,26 @@ class Lane:
     def _delete(self, life: Life) -> None:
         outcome, life.outcome = life.outcome, "stuck"
         self._asked(life, "DELETE", f"/v1/containers/{life.uuid}?stop=true")
-        self._until(life, lambda one: one is None, "gone")
+        self._until(life, self._is_gone(life), "gone")
         life.outcome = outcome
+
+    def _is_gone(self, life: Life):
+        """What a container's deletion is looked at with: one that its host has let go of and that is held up says why."""
+        silent_since = None
+
+        def look(shown):
+            nonlocal silent_since
+            if shown is None:
+                return True
+            if shown["status"] != "Deleted" or shown["status_reason"]:
+                silent_since = None
+                return False
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > SILENT_S:
+                raise Stuck(f"{life.uuid} is held up and does not say why")
+            return False
+
+        return look
 
     def _asked(self, life: Life, method, path, body=None):
         """An answer that is no refusal, asked for until then; ``None`` for a refusal that is final."""
