@@ -64,12 +64,14 @@ class Pauses:
 
     def put_off(self, one: Due, *, underway: bool = False) -> float:
         """Put one off; gives for how many seconds."""
-        first_s, most_s = (_FIRST_LOOK_S, _LONGEST_LOOK_S) if underway else (_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        first_s, grows, most_s = _FIRST_PAUSE_S, 2.0, _LONGEST_PAUSE_S
+        if underway:
+            first_s, grows, most_s = _FIRST_LOOK_S, 1.5, _LONGEST_LOOK_S
         with self._lock:
             before = self._of.get(one.uuid)
             in_a_row = before is not None and (before.generation, before.underway) == (one.generation, underway)
             times = before.times + 1 if before is not None and in_a_row else 1
-            longest_s = min(self._longest_s, most_s, first_s * 2 ** min(times - 1, 20))
+            longest_s = min(self._longest_s, most_s, first_s * grows ** min(times - 1, 20))
             pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
             self._of[one.uuid] = _Pause(time.monotonic() + pause_s, times, one.generation, underway)
             return pause_s

@@ -264,6 +264,15 @@ def test_a_crew_calls_again_only_for_what_is_new() -> None:
     assert sorted(called) == ["one", "other"]
 
 
+def test_what_is_under_way_is_looked_at_soon_and_what_fails_after_it_is_not_put_off_for_long(rows: Rows) -> None:
+    pod = rows.pod("web")
+    pauses = Pauses()
+    assert [pauses.put_off(pod, underway=True) <= 5.0 for _ in range(50)] == [True] * 50
+    assert pauses.times(pod.uuid) == 50
+    assert pauses.put_off(pod) <= 1.0
+    assert pauses.times(pod.uuid) == 1
+
+
 def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("higgins.wire.pauses._FIRST_PAUSE_S", 3600.0)
     pod = rows.pod("web")
