@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cloud_world import Api, People
+from cloud_world import Api, People, until
 from wired import Net
 
 from higgins.provision.ports import name_of
@@ -55,6 +55,19 @@ def test_networks_are_attached_and_detached_while_it_runs(people: People, net: N
     neutron = people.connection("member").network
     assert neutron.get_port(port.id).device_id == ""
     assert list(neutron.security_groups(name=name_of(ident))) == []
+
+
+def test_one_that_removes_itself_at_its_end_leaves_no_port(people: People, other: Net, port: Any) -> None:
+    api, neutron = people.api("member"), people.connection("member").network
+    fields = {"image": "busybox", "command": ["sleep", "1"], "auto_remove": True, "exposed_ports": {"80/tcp": {}}}
+    made = api("POST", "/containers", fields | {"nets": [{"network": other.id}, {"port": port.id}]}, run="true")
+    assert made.status == 202, made.body
+    ident = made.body["uuid"]
+    until("it to be gone", lambda: api("GET", f"/containers/{ident}").status == 404, 120,
+          lambda: str(api("GET", f"/containers/{ident}").body))  # fmt: skip
+    assert list(neutron.ports(device_id=ident)) == []
+    assert list(neutron.security_groups(name=name_of(ident))) == []
+    assert neutron.get_port(port.id).device_id == ""
 
 
 def test_groups_are_added_and_removed_while_it_runs(people: People, groups: tuple[Any, Any]) -> None:

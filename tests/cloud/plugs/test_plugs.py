@@ -107,6 +107,16 @@ def test_the_next_ports_gateway_is_the_default_route_when_the_first_goes(
     assert "dev eth1" in host.inside(pod, "sh", "-c", "ip route | grep default")
 
 
+def test_a_port_without_addresses_is_a_link_alone(host: Host, networks: Networks, ports: Ports) -> None:
+    plug, routed = ports.plug(networks.make()), ports.plug()
+    pod = host.run(plug)
+    assert plug.mac in host.inside(pod, "ip", "link")
+    host.change(pod, plugs=(plug, routed))
+    shown = host.inside(pod, "sh", "-c", "ip addr; ip route")
+    assert f"{address(routed)}/" in shown
+    assert "default via" in shown
+
+
 def test_a_restart_of_the_host_plugs_again_before_the_start(host: Host, ports: Ports) -> None:
     plug = ports.plug()
     pod = host.run(plug)
