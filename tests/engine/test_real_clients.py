@@ -195,6 +195,40 @@ def test_the_end_of_a_container_that_was_rebuilt_is_seen(site):
     site.gone(uid)
 
 
+def test_what_somebody_commits_is_run_by_its_name_in_his_project_alone(site, openstack):
+    openstack("run", "--name", "web", "busybox", "sh", "-c", "echo mine >/says; sleep 1000")
+    openstack.reached("web", "Running")
+    until(lambda: site.act("web", "execute", command="cat /says", run="true").json["exit_code"] == 0, "it is written")
+    for name in ("myimage", "busybox"):
+        openstack("commit", "web", name)
+        openstack("run", "--name", "again", name, "cat", "/says")
+        openstack.reached("again", "Stopped")
+        assert "mine" in openstack("logs", "again")
+        openstack("delete", "again")
+        until(lambda: site.show("again") is None, "it is gone")
+    engine = site.engine()
+    images = {name for facts in engine.images() for name in facts.names}
+    assert "docker.io/library/myimage:latest" not in images
+    body = {"command": ["cat", "/says"], "image_pull_policy": "never"}
+    failed, other = (
+        site.admin("POST", "/v1/containers?run=true", body | {"image": name}).json["uuid"]
+        for name in ("myimage", "busybox")
+    )
+    show = "/v1/containers/{}?all_projects=true"
+    until(lambda: site.admin("GET", show.format(failed)).json["status"] == "Error", "nobody else has it")
+    ended = until(
+        lambda: (shown := site.admin("GET", show.format(other)).json)["status"] == "Stopped" and shown, "it ends"
+    )
+    assert ended["status_detail"].startswith("Exited(1)"), ended
+    for uid in (failed, other):
+        site.admin("DELETE", f"/v1/containers/{uid}?force=true&all_projects=true")
+    openstack("delete", "--stop", "--wait", "web")
+    for name in images:
+        if name.startswith("higgins.local/project/"):
+            engine.remove_image(name)
+    engine.close()
+
+
 def test_addresses_are_named_by_the_networks_id(site, openstack):
     openstack("run", "--name", "server", "busybox", *POLITE)
     shown = openstack.reached("server", "Running")
