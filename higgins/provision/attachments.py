@@ -53,12 +53,10 @@ class Attachments:
         connector = _connector(task)
         ident = task.key if mount.size_gib is None else task.made(KindName.NEW_VOLUME, task.key)
         volume = self._volume(task, ident)
-        found = self._mine(task, ident)
+        found = self._mine(task, volume, connector)
         if found is None:
             self._check_free(task, volume, connector)
             found = self._attach(task, volume, connector)
-        elif not found.connection:
-            found = self._cinder.connect(found.id, connector=connector, mode=task.shape, mark=self._mark)
         if found.status != "attached":
             self._cinder.complete(found.id)
         if volume.multiattach and found.id != task.external_id:
@@ -85,7 +83,8 @@ class Attachments:
             idents = [one.id for one in self._cinder.with_metadata(FOR_MOUNT, task.key)]
         for ident in idents:
             for one in self._cinder.attachments(volume=ident, server=task.pod.uuid):
-                self._cinder.detach(one.id, server=task.pod.uuid)
+                if one.id not in self._theirs(ident):
+                    self._cinder.detach(one.id, server=task.pod.uuid)
 
     def _volume(self, task: Task, ident: str) -> Volume:
         try:
@@ -98,10 +97,27 @@ class Attachments:
             raise errors.Invalid(f"The volume {ident} belongs to another project now. Create the container anew.")
         return volume
 
-    def _mine(self, task: Task, ident: str) -> Attachment | None:
-        """What an earlier try has made."""
-        found = self._cinder.attachments(volume=ident, server=task.pod.uuid)
-        return self._cinder.attachment(found[0].id) if found else None
+    def _mine(self, task: Task, volume: Volume, connector: Mapping[str, Any]) -> Attachment | None:
+        """What an earlier try has made. Anybody may name a container's uuid in an attachment that he makes for another place."""
+        place = (connector.get("host"), self._mark)
+        shown = {use.attachment: (use.host, use.mark) for use in volume.uses}
+        for one in self._cinder.attachments(volume=volume.id, server=task.pod.uuid):
+            if one.id == task.external_id or shown.get(one.id) == place:
+                found = self._cinder.attachment(one.id)
+                if found.connection:
+                    return found
+            if (
+                one.id not in shown
+            ):  # where it leads, Cinder does not tell before it is complete: to our host from now on
+                return self._cinder.connect(one.id, connector=connector, mode=task.shape, mark=self._mark)
+        return None
+
+    def _theirs(self, ident: str) -> set[str]:
+        """The attachments of a volume that do not carry our mark."""
+        try:
+            return {use.attachment for use in self._cinder.volume(ident).uses if use.mark != self._mark}
+        except errors.NotFound:
+            return set()
 
     def _attach(self, task: Task, volume: Volume, connector: Mapping[str, Any]) -> Attachment:
         try:

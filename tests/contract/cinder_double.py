@@ -160,6 +160,11 @@ class CinderDouble:
         self.uses[use] |= {"instance": new["instance_uuid"], "status": "attaching"}
         return {"attachment": self._use(use)}
 
+    def _connect(self, use: str, body: Any, _query: Any) -> Answer:
+        self._use(use)
+        self.uses[use]["to"] = body["attachment"]["connector"]
+        return {"attachment": self._use(use)}
+
     def _complete(self, use: str, _body: Any, _query: Any) -> None:
         self._use(use)
         self.uses[use]["status"] = "attached"
@@ -182,6 +187,7 @@ _ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
     (r"GET /attachments ", CinderDouble._attachments),
     (r"POST /attachments ", CinderDouble._attach),
     (r"GET /attachments/([^/]+) ", CinderDouble._attachment),
+    (r"PUT /attachments/([^/]+) ", CinderDouble._connect),
     (r"DELETE /attachments/([^/]+) ", CinderDouble._detach),
     (r"POST /attachments/([^/]+)/action ", CinderDouble._complete),
 )

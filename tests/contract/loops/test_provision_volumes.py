@@ -287,6 +287,30 @@ def test_one_that_was_attached_without_an_answer_is_looked_at_too(world: World) 
     assert pod.uuid not in {one["instance"] for one in world.double.uses.values()}
 
 
+def test_an_attachment_that_somebody_else_has_made_for_the_container_is_not_taken_for_ours(world: World) -> None:
+    volume = world.double.volume(multiattach=True)
+    pod = world.pod(volume=volume, read_only=True)
+    theirs = world.double.attach(volume, host="elsewhere", mode="ro", device="/dev/vdb", server=pod.uuid)
+    world.another().make_once()
+    assert world.rows.again(pod).provision_generation == 1
+    assert world.noted(pod)["attachment"] != theirs
+    with world.db.write() as tx:
+        ledger.doubt(tx, pod.uuid, [("attachment", volume)], forget=True)
+    world.deleted(pod)
+    assert set(world.double.uses) == {theirs}
+
+
+def test_an_attachment_that_was_never_completed_leads_to_our_host(world: World) -> None:
+    volume = world.double.volume()
+    pod = world.pod(volume=volume)
+    use = world.double.attach(volume, host="elsewhere", device="/dev/vdb", server=pod.uuid)
+    world.double.uses[use]["status"] = "attaching"
+    world.another().make_once()
+    assert world.noted(pod)["attachment"] == use
+    to = world.double.uses[use]["to"]
+    assert (to["host"], to["mountpoint"]) == ("host1", mark(world.installation))
+
+
 def test_what_a_host_has_been_granted_is_not_taken_from_it(world: World) -> None:
     volume = world.double.volume(multiattach=True)
     pod = world.pod(volume=volume)
