@@ -65,7 +65,8 @@ def open_kinds(services: Services | None, database: Database) -> list[Kind]:
     with database.read() as tx:
         installed = installation.uuid(tx)
     if services.neutron is not None:
-        from higgins.provision.ports import Ports, SecurityGroups
+        from higgins.provision.groups import SecurityGroups
+        from higgins.provision.ports import Ports
 
         kinds += [SecurityGroups(services.neutron, installed), Ports(services.neutron, installed)]
     if services.glance is not None:
@@ -89,7 +90,8 @@ def open_audits(services: Services | None, database: Database) -> list[Audit]:
         return audits
     if services.neutron is not None:
         from higgins.provision.audits import neutron
-        from higgins.provision.ports import Ports, SecurityGroups
+        from higgins.provision.groups import SecurityGroups
+        from higgins.provision.ports import Ports
 
         look = functools.partial(neutron.strays, neutron=services.neutron, db=database)
         audits.append(Audit("Neutron", _those(kinds, Ports, SecurityGroups), look))

@@ -17,8 +17,8 @@ from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
 from higgins.control.container import commit
 from higgins.core import errors
+from higgins.provision.audits.housekeeping import Housekeeper
 from higgins.provision.audits.sweep import Sweep
-from higgins.provision.housekeeping import Housekeeper
 from higgins.provision.loop import Provisioner
 from higgins.provision.undo import Undo
 from higgins.scheduler.inventories import Publisher, Reserved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from higgins.core import errors
@@ -13,11 +13,17 @@ from higgins.store.loops.ledger import Entry
 from higgins.store.pods import Pod
 
 
+def _nothing_noted(_data: str) -> None:
+    """For what is taken back, of which nothing is noted any more."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One thing to make or to take back. ``external_id`` is ``None`` as long as the outside has not answered.
 
     ``entries`` is all that the pod's ledger holds, with what earlier stages have just made. ``host`` is ``None`` for a pod that never had one.
+    ``note`` writes the entry's data before the outside is asked, for what could not be told from the outside when the answer is lost; made, it has
+    the data of ``Made``.
     """
 
     pod: Pod
@@ -26,6 +32,7 @@ class Task:
     external_id: str | None = None
     entries: tuple[Entry, ...] = ()
     host: Host | None = None
+    note: Callable[[str], None] = dataclasses.field(default=_nothing_noted, repr=False, compare=False)
 
     def made(self, kind: str, key: str) -> str:
         """What the outside calls another thing of the pod; ``Conflict`` (so it is tried again) while that is not there."""

@@ -6,6 +6,7 @@ A crash between any two lines leaves an entry, and the next pass plans from the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -175,7 +176,12 @@ class Executor:
 
     def _make(self, job: Job, step: Step, entries: Sequence[ledger.Entry]) -> Made:
         LOG.info("Pod %s: %s", job.pod.uuid, step)
-        return self._kind(step).make(job.task(step, entries))
+        note = functools.partial(self._note, job.pod.uuid, step)
+        return self._kind(step).make(dataclasses.replace(job.task(step, entries), note=note))
+
+    def _note(self, pod_uuid: str, step: Step, data: str) -> None:
+        with self._db.write() as tx:
+            ledger.note(tx, pod_uuid, step.kind, step.key, data)
 
     def _take_back(self, job: Job, step: Step) -> None:
         LOG.info("Pod %s: %s", job.pod.uuid, step)

@@ -1,4 +1,4 @@
-"""Ports and the security group for exposed ports: made at Neutron for a pod that has its host, bound there, and taken back.
+"""Ports: made at Neutron for a pod that has its host, bound there, and taken back.
 
 Ports of users' own are bound and unbound, never deleted. Who may use which network the use cases asked as the user;
 what may have changed since, for Neutron lets the service make ports anywhere, is asked again.
@@ -9,36 +9,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import ipaddress
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
-from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port, Rule, SecurityGroup
+from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port
 from higgins.cloud.together import both
 from higgins.core import errors
 from higgins.core.model import FixedIp, NetworkWish, Plug
+from higgins.provision.groups import EXPOSED, exposed_of, mark, name_of, unsecured
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.pods import Pod
 
-LOG = logging.getLogger(__name__)
-
 DEVICE_OWNER = "compute:higgins"
 """Neutron and what stands around it treat ports whose owner begins with ``compute:`` as those of something that computes."""
-EXPOSED = "exposed"
-"""The key of a pod's one security group."""
-
-
-def mark(installation: str) -> str:
-    """The description that our ports and groups carry, by which an audit finds those of this installation."""
-    return f"Made by Higgins, installation {installation}"
-
-
-def name_of(pod_uuid: str) -> str:
-    """What a pod's ports and its group are called."""
-    return f"higgins-{pod_uuid}"
 
 
 def mac_of(pod_uuid: str, network_id: str) -> str:
@@ -47,84 +33,29 @@ def mac_of(pod_uuid: str, network_id: str) -> str:
     return ":".join(("fa", "16", "3e", digest[:2], digest[2:4], digest[4:6]))
 
 
-def exposed_rules(exposed: Iterable[str]) -> list[Rule]:
-    """What is let in for ports written as ``80/tcp``, from IPv4 and IPv6 alike."""
-    pairs = {(protocol, int(port)) for port, _, protocol in (one.partition("/") for one in exposed)}
-    return [Rule(version, protocol, port) for protocol, port in sorted(pairs) for version in (4, 6)]
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What the ledger keeps of a port beside its plug: the groups last asked for, and of a given port those it was not in before."""
+    """What the ledger keeps of a port beside its plug: the groups last asked for, and of a given port those it was not in before.
+
+    ``tried`` are groups that a request was to add whose answer never came: the port may be in them. Not ``confirmed`` is what has nothing else.
+    """
 
     given: bool = False
     groups: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+    confirmed: bool = True
 
 
 def applied(entry: Entry) -> Applied | None:
     """What was last done to a port; ``None`` when nothing was confirmed yet."""
-    return None if entry.data is None else msgspec.json.decode(entry.data, type=Applied)
+    found = _noted(entry)
+    return found if found is not None and found.confirmed else None
 
 
-class SecurityGroups:
-    """A group of ours in the pod's project that lets its exposed ports be reached; made before the ports that are in it."""
-
-    name = KindName.SECURITY_GROUP
-    stage = 0
-
-    def __init__(self, neutron: Neutron, installation: str) -> None:
-        self._neutron = neutron
-        self._mark = mark(installation)
-
-    def wanted_by(self, pod: Pod) -> Iterable[Want]:
-        """One when a container of the pod exposes ports."""
-        if pod.spec.network_driver == "neutron" and _exposed(pod):
-            yield Want(kind=self.name, key=EXPOSED, why="containers of the pod expose ports")
-
-    def make(self, task: Task) -> Made:
-        """The group, found by its name when it was made before, with those rules that it lacks; its data is the project's default group."""
-        pod, name = task.pod, name_of(task.pod.uuid)
-        found = self._neutron.security_groups(name=[name, "default"], project_id=pod.project_id)
-        group = next((one for one in found if one.name == name), None)
-        there: set[Rule] = set()
-        try:
-            if group is None:
-                group = self._neutron.create_security_group(
-                    name=name, project_id=pod.project_id, description=self._mark
-                )
-            else:
-                there = self._neutron.rules(group.id)
-            missing = [rule for rule in exposed_rules(_exposed(pod)) if rule not in there]
-            self._neutron.create_rules(group.id, pod.project_id, missing)
-        except errors.OverQuota as error:
-            raise errors.OverQuota(
-                f"The project may have no more security groups or rules. Delete some, or expose fewer ports. ({error.message})"
-            ) from error
-        default = next((one.id for one in found if one.name == "default"), None)
-        if default is None:  # the project's first group brings the default one with it
-            own = self._neutron.security_groups(name="default", project_id=pod.project_id)
-            default = own[0].id if own else ""
-        return Made(external_id=group.id, data=default)
-
-    def take_back(self, task: Task) -> None:
-        """Delete every group of that name; one that its user put on ports of his own is left to him."""
-        name = name_of(task.pod.uuid)
-        for group in self._neutron.security_groups(name=name, project_id=task.pod.project_id):
-            delete_group(self._neutron, group)
-
-
-def delete_group(neutron: Neutron, group: SecurityGroup) -> None:
-    """Delete a group of ours; one that its project put on other ports is left to it, under another name and without our mark."""
-    try:
-        neutron.delete_security_group(group.id)
-    except errors.Conflict:
-        ports = neutron.ports(project_id=group.project_id)
-        if not any(group.id in port.security_groups for port in ports):
-            raise
-        LOG.warning("The security group %s is on other ports and is left to its project", group.id)
-        words = "Its container is gone; it was kept because other ports use it."
-        neutron.rename_security_group(group.id, name=f"of-{group.name}", description=words)
+def _noted(entry: Entry | None) -> Applied | None:
+    """The same with what was only tried."""
+    return None if entry is None or entry.data is None else msgspec.json.decode(entry.data, type=Applied)
 
 
 class Ports:
@@ -152,7 +83,7 @@ class Ports:
         wish = next((one for one in task.pod.spec.networks if one.key == task.key), None)
         if wish is None:
             raise errors.Conflict(f"The container is not to be on {task.key} any more.")
-        before = next((applied(one) for one in task.entries if one.kind == self.name and one.key == task.key), None)
+        before = _noted(self._entry(task)) or Applied(confirmed=False)
         work = self._given if wish.port is not None else self._own
         if wish.port is None and task.external_id is None:
             self._check_usable(task.pod, wish)  # which asks for the layout, so that nobody asks beside it
@@ -167,9 +98,8 @@ class Ports:
 
     def take_back(self, task: Task) -> None:
         """Delete the port, or unbind a given one; what was never confirmed is looked for."""
-        entry = next((one for one in task.entries if one.kind == self.name and one.key == task.key), None)
-        known = None if entry is None else applied(entry)
-        if task.external_id is not None and known is not None:
+        known = _noted(self._entry(task)) or Applied(given=True, confirmed=False)
+        if task.external_id is not None and known.confirmed:
             if known.given:
                 self._unbind(task, task.external_id, known)
             else:
@@ -177,11 +107,14 @@ class Ports:
             return
         for port in self._neutron.ports(device_id=task.pod.uuid):
             if port.id == task.key:
-                self._unbind(task, port.id, Applied(given=True))
+                self._unbind(task, port.id, known)
             elif port.network_id == task.key and self._is_ours(port, task.pod):
                 self._neutron.delete_port(port.id)
 
-    def _own(self, task: Task, wish: NetworkWish, before: Applied | None) -> tuple[Port, Applied]:
+    def _entry(self, task: Task) -> Entry | None:
+        return next((one for one in task.entries if one.kind == self.name and one.key == task.key), None)
+
+    def _own(self, task: Task, wish: NetworkWish, before: Applied) -> tuple[Port, Applied]:
         wanted = _groups(task, of_ours=True)
         now = Applied(groups=wanted)
         port: Port | None = None
@@ -193,7 +126,8 @@ class Ports:
         if port is None:
             self._check_usable(task.pod, wish)
             return self._created(task, wish, wanted), now
-        groups = changed(port.security_groups, () if before is None else before.groups, wanted)
+        groups = changed(port.security_groups, {*before.groups, *before.tried}, wanted)
+        self._note(task, port, groups, before)
         return self._fitted(task, port, groups), now
 
     def _check_usable(self, pod: Pod, wish: NetworkWish) -> None:
@@ -240,7 +174,7 @@ class Ports:
             return self._neutron.create_port(dataclasses.replace(new, mac=None))
         raise explained(refusal, new) from refusal
 
-    def _given(self, task: Task, wish: NetworkWish, before: Applied | None) -> tuple[Port, Applied]:
+    def _given(self, task: Task, wish: NetworkWish, known: Applied) -> tuple[Port, Applied]:
         port = next(iter(self._neutron.ports(id=wish.port)), None)
         if port is None:
             raise errors.Invalid(f"The port {wish.port} was deleted. Detach it, or create the container anew.")
@@ -248,13 +182,22 @@ class Ports:
             raise errors.Invalid(
                 f"The port {port.id} is in use by {port.device_id}. Use another port.", code="port-in-use"
             )
-        wanted, known = _groups(task, of_ours=False), before or Applied()
+        wanted, ours = _groups(task, of_ours=False), dict.fromkeys((*known.added, *known.tried))
         come = [group for group in wanted if group not in known.groups]
-        leave = [group for group in known.added if group not in wanted]
+        leave = [group for group in ours if group not in wanted]
         groups = changed(port.security_groups, leave, come)
-        added = [one for one in known.added if one not in leave]
-        added += [one for one in come if one not in port.security_groups]
+        added = [one for one in ours if one not in leave]
+        added += [one for one in come if one not in port.security_groups and one not in ours]
+        self._note(task, port, groups, dataclasses.replace(known, given=True))
         return self._fitted(task, port, groups), Applied(given=True, groups=wanted, added=tuple(added))
+
+    def _note(self, task: Task, port: Port, groups: Sequence[str] | None, before: Applied) -> None:
+        """Write down which groups are about to be added to a port, for the answer may be lost and they must be taken off again."""
+        new = [one for one in groups or () if one not in port.security_groups and one not in before.tried]
+        if new:
+            now, entry = dataclasses.replace(before, tried=(*before.tried, *new)), self._entry(task)
+            kept = {} if entry is None or entry.data is None else msgspec.json.decode(entry.data)
+            task.note(msgspec.json.encode(kept | msgspec.to_builtins(now)).decode())
 
     def _fitted(self, task: Task, port: Port, groups: Sequence[str] | None) -> Port:
         """The port as ours on our host, with these groups unless ``None``; Neutron is asked only if something differs."""
@@ -280,7 +223,7 @@ class Ports:
         port = next(iter(self._neutron.ports(id=port_id)), None)
         if port is None or port.device_id != task.pod.uuid:
             return
-        groups = changed(port.security_groups, known.added, ())
+        groups = changed(port.security_groups, {*known.added, *known.tried}, ())
         self._neutron.update_port(port, device_id="", device_owner="", host="", security_groups=groups)
 
     def _beside_layout(
@@ -331,16 +274,6 @@ def explained(error: errors.HigginsError, new: NewPort) -> errors.HigginsError:
     return unsecured(error, f"network {new.network_id}")
 
 
-def unsecured(error: errors.HigginsError, what: str) -> errors.HigginsError:
-    """Neutron's refusal of groups where port security is switched off, as a sentence for who wanted them; any other as it is."""
-    if "port security must be enabled" not in error.message.lower():
-        return error
-    return errors.Invalid(
-        f"The {what} has port security switched off, so security groups and exposed ports cannot be used there: everything is let in. "
-        "Name none, or have port security switched on."
-    )
-
-
 def _gone(network_id: str, error: errors.HigginsError) -> errors.HigginsError:
     return errors.Invalid(f"The network {network_id} is gone. Use another network. ({error.message})")
 
@@ -385,13 +318,9 @@ def _host(task: Task) -> str:
 def _groups(task: Task, *, of_ours: bool) -> tuple[str, ...]:
     """The groups that a pod wants its ports in; of a port of ours that exposes ports also the default one, which naming groups would leave out."""
     wanted = dict.fromkeys(task.pod.spec.security_groups)
-    if _exposed(task.pod):
+    if exposed_of(task.pod):
         entry = next(one for one in task.entries if one.kind == KindName.SECURITY_GROUP)
         if of_ours and entry.data:
             wanted[entry.data] = None
         wanted[task.made(KindName.SECURITY_GROUP, EXPOSED)] = None
     return tuple(wanted)
-
-
-def _exposed(pod: Pod) -> list[str]:
-    return [port for one in (*pod.spec.init_containers, *pod.spec.containers) for port in one.exposed_ports]

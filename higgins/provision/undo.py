@@ -84,7 +84,7 @@ def undone(tx: Transaction, pod: Pod, sealer: Sealer, reason: str) -> bool:
     if pod.observed_generation == 0 or pod.spec.network_driver != "neutron":
         return False
     entries = [one for one in ledger.of(tx, [pod.uuid]).get(pod.uuid, []) if one.kind == KindName.PORT]
-    got = {one.key for one in entries if one.external_id is not None or one.data is not None}
+    got = {one.key for one in entries if one.external_id is not None or applied(one) is not None}
     networks = {wish.key for wish in pod.spec.networks if wish.key not in got}
     done = [found.groups for found in map(applied, entries) if found is not None]
     groups = {one for one in pod.spec.security_groups if any(one not in there for there in done)}

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 
 from higgins.cloud.neutron import Neutron, Port, SecurityGroup
 from higgins.provision.audits.stray import Known, Stray, made_anew, of_nobody, stray, was_here
-from higgins.provision.ports import DEVICE_OWNER, applied, delete_group, mark, name_of
+from higgins.provision.groups import delete_group, mark, name_of
+from higgins.provision.ports import DEVICE_OWNER, applied
 from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.session import Database
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 import sqlalchemy as sa
 
 from higgins.store.seal import Sealer
-from higgins.store.session import Row, Transaction
+from higgins.store.session import Overtaken, Row, Transaction
 from higgins.store.tables import ledger
 
 
@@ -116,6 +116,12 @@ def begun(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str])
         for (kind, key), external_id in things.items()
         if not tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(external_id=external_id))
     ]
+
+
+def note(tx: Transaction, pod_uuid: str, kind: str, key: str, data: str) -> None:
+    """Keep data of a thing (kind and key) that is about to be asked for; ``Overtaken`` when somebody has struck it meanwhile."""
+    if not tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(data=data)):
+        raise Overtaken(f"The {kind} {key} of the pod {pod_uuid} is wanted no more.")
 
 
 def release(tx: Transaction, pod_uuid: str, things: Iterable[tuple[str, str]], generation: int) -> None:

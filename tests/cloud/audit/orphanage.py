@@ -27,7 +27,8 @@ from higgins.core import errors, model, resources
 from higgins.engine import api
 from higgins.engine.load import open_engine
 from higgins.provision import attachments, volumes
-from higgins.provision.ports import DEVICE_OWNER, mark, name_of
+from higgins.provision.groups import mark, name_of
+from higgins.provision.ports import DEVICE_OWNER
 from higgins.store import actions, hosts
 from higgins.store.loops import ledger
 from higgins.store.records import installation

@@ -12,7 +12,8 @@ from wired import CHASSIS, Net, Wired, data_of
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.status import Status, derive
-from higgins.provision.ports import DEVICE_OWNER, mac_of, mark, name_of
+from higgins.provision.groups import mark, name_of
+from higgins.provision.ports import DEVICE_OWNER, mac_of
 
 
 def test_create_start_and_delete_ask_neutron_three_times_at_most(wired: Wired, net: Net) -> None:
@@ -157,6 +158,41 @@ def test_a_port_whose_making_was_never_confirmed_is_taken_back(
     wired.delete(pod)
     assert wired.ports(pod) == []
     assert people.connection("member").network.get_port(port.id).device_id == ""
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_given_port_leaves_groups_whose_adding_was_never_confirmed(
+    wired: Wired, people: People, port: Any, groups: tuple[Any, Any], again: bool
+) -> None:
+    network, of_the_user = people.connection("admin").network, list(port.security_group_ids)
+    network.update_port(port, security_groups=[*of_the_user, groups[1].id])
+    before = {*of_the_user, groups[1].id}
+    pod = wired.create(NetworkRequest(port=port.id), security_groups=(groups[0].id, groups[1].id))
+    wired.watched.lost.append("PUT /ports")
+    wired.settle()
+    assert set(wired.ports(pod)[0].security_group_ids) == {*before, groups[0].id}
+    if again:
+        wired.settle_again()
+        assert wired.plugs(pod)
+    wired.delete(pod)
+    assert set(network.get_port(port.id).security_group_ids) == before
+    network.update_port(port, security_groups=of_the_user)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_group_whose_adding_was_never_confirmed_is_taken_off_when_it_is_not_wished_any_more(
+    wired: Wired, net: Net, port: Any, groups: tuple[Any, Any], given: bool
+) -> None:
+    pod = wired.made(NetworkRequest(port=port.id) if given else NetworkRequest(network=net.id))
+    before = set(wired.ports(pod)[0].security_group_ids)
+    wired.control.containers.add_security_group(wired.who(), pod.uuid, groups[0].id)
+    wired.watched.lost.append("PUT /ports")
+    wired.settle()
+    assert set(wired.ports(pod)[0].security_group_ids) == {*before, groups[0].id}
+    wired.control.containers.remove_security_group(wired.who(), pod.uuid, groups[0].id)
+    wired.settle_again()
+    assert set(wired.ports(pod)[0].security_group_ids) == before
+    wired.delete(pod)
 
 
 def test_a_delete_whose_answer_is_lost_is_done_again(wired: Wired) -> None:

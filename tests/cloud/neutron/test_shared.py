@@ -14,7 +14,8 @@ from wired import Net, Wired
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.status import Status, derive
-from higgins.provision.ports import DEVICE_OWNER, mac_of, mark
+from higgins.provision.groups import mark
+from higgins.provision.ports import DEVICE_OWNER, mac_of
 
 
 @pytest.fixture(scope="module")

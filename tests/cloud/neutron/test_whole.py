@@ -8,7 +8,7 @@ import pytest
 from cloud_world import Api, People, until
 from wired import Net
 
-from higgins.provision.ports import name_of
+from higgins.provision.groups import name_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -25,8 +25,9 @@ from higgins.control.requests import NetworkRequest, NewContainer
 from higgins.core import caller, errors, model
 from higgins.core.phase import Phase
 from higgins.policy.enforce import Policy
+from higgins.provision.groups import SecurityGroups
 from higgins.provision.loop import Provisioner
-from higgins.provision.ports import Ports, SecurityGroups
+from higgins.provision.ports import Ports
 from higgins.provision.undo import Undo
 from higgins.scheduler.loop import Scheduler
 from higgins.store import hosts, migrate, pods

@@ -11,7 +11,7 @@ from store_rows import EVERYBODY, Rows, status
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.core.status import Status, derive
-from higgins.provision.housekeeping import Housekeeper
+from higgins.provision.audits.housekeeping import Housekeeper
 from higgins.provision.kinds import Kind, Made, Task
 from higgins.provision.loop import Provisioner
 from higgins.provision.plan import Want

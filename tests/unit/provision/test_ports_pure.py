@@ -8,7 +8,8 @@ import pytest
 
 from higgins.cloud.neutron import NewPort, Rule
 from higgins.core import errors
-from higgins.provision.ports import changed, explained, exposed_rules, mac_of
+from higgins.provision.groups import exposed_rules
+from higgins.provision.ports import changed, explained, mac_of
 
 NEW = NewPort(
     network_id="net-1", project_id="project-1", name="n", description="d", device_id="pod-1", device_owner="o", host="h",
