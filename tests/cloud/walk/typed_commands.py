@@ -18,7 +18,7 @@ from cloud_world import until
 
 FORKED = pathlib.Path(__file__).parent / "forked_openstack.py"
 # Several commands of this client say so and end with exit code 0.
-FAILED = re.compile(r"^(Failed to |.* container .* failed[:.])", re.MULTILINE)
+FAILED = re.compile(r"^(Failed to |.* container .* failed[:.]|Delete for .* failed: )", re.MULTILINE)
 # Of a package beside it, at each start.
 NOISE = re.compile(r"^Could not load 'reservation_host_unset'.*\n", re.MULTILINE)
 
