@@ -9,11 +9,11 @@ import datetime
 from collections.abc import Iterator
 
 import pytest
-from higgins.provision.housekeeping import Housekeeper
 from store_rows import Rows, status
 
 from higgins.core import model
 from higgins.core.phase import Desired, Phase, Wish
+from higgins.provision.audits.housekeeping import Housekeeper
 from higgins.provision.loop import Provisioner
 from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler

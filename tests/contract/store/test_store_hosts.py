@@ -262,7 +262,7 @@ def test_a_hosts_live_token_is_sealed_and_opens(rows: Rows) -> None:
     assert hosts.live(host, rows.sealer) == ("unix:/nowhere", "live token")
     assert b"live token" not in (host.live_token or b"")
     rows.host("silent", up=False)
-    with pytest.raises(errors.Unavailable, match="silent"):
+    with pytest.raises(errors.Unavailable, match="has not come up yet"):
         hosts.live(rows.host_row("silent"), rows.sealer)
 
 

@@ -186,7 +186,7 @@ def test_a_new_size_moves_the_claim_and_stops_at_the_hosts_room(rows: Rows) -> N
     assert rows.host_row().memory_mib_claimed == 600
     rows.wish(pod, Wish.UPDATE, memory_mib=1500, ratios=ratios)
     assert rows.host_row().memory_mib_claimed == 1500
-    with pytest.raises(errors.OutOfCapacity, match="host1"):
+    with pytest.raises(errors.OutOfCapacity, match="host has no room"):
         rows.wish(pod, Wish.UPDATE, memory_mib=1501, ratios=ratios)
     assert rows.host_row().memory_mib_claimed == rows.again(pod).memory_mib == 1500
     rows.wish(pod, Wish.UPDATE, memory_mib=100, ratios=ratios)
