@@ -104,6 +104,7 @@ def test_a_log_is_not_replayed_on_what_others_may_have(disk: Disk) -> None:
         disk.mount(device, read_only=True, shared=True)
     run("blockdev", "--flushbufs", device)
     assert digest(file) == before
+    assert run("blockdev", "--getro", device) == "0", "the next volume by that device may be written"
     disk.mount(device, read_only=False, shared=True)
     assert (disk.path / "last").read_text() == "in the log only"
 
@@ -113,6 +114,16 @@ def test_a_log_is_replayed_where_nobody_else_can_be(disk: Disk) -> None:
     assert (disk.path / "last").read_text() == "in the log only"
     with pytest.raises(OSError, match="Read-only"):
         (disk.path / "last").write_text("changed")
+
+
+def test_a_file_system_is_made_where_a_crash_left_the_device_protected(disk: Disk, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "blank"
+    file.touch()
+    os.truncate(file, 64 << 20)
+    device = disk.loop(file)
+    run("blockdev", "--setro", device)
+    table.make(device, "ext4", over=False)
+    disk.mount(device)
 
 
 def test_what_only_reads_may_come_to_write(disk: Disk) -> None:

@@ -67,6 +67,7 @@ def make(device: str, filesystem: str, *, over: bool) -> None:
     """Make a file system; unless it goes ``over`` the beginnings of one, ``mkfs`` itself refuses a device on which it finds something."""
     extra = ("-m", "0") if filesystem.startswith("ext") else ()
     force = ("-F",) if over else ()
+    _protect(device, False)  # the kernel's refusal outlasts a crash, and the volume: the device may have another by now
     _run(f"mkfs.{filesystem}", "-q", *extra, *force, device, timeout_s=_FORMAT_S)
 
 
@@ -88,6 +89,8 @@ def mount(device: str, filesystem: str, path: Path, *, read_only: bool, shared: 
             _mount(device, filesystem, path, read_only=True)
             _protect(device, True)
     except _Failed as error:
+        with contextlib.suppress(_Failed):
+            _protect(device, False)
         log = "If it was not unmounted cleanly, mount it writable once. " if read_only else ""
         raise errors.Invalid(
             f"The file system ({filesystem}) of the volume {path.name} cannot be mounted; it was left as it is. {log}"
