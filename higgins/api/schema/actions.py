@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from higgins.api.schema import types
-from higgins.api.schema.table import OWN, Field, Table, Type, invalid
+from higgins.api.schema.table import OWN, Field, Table, Type, Version, invalid
 
 _SINCE_FORMATS = (
     "%Y-%m-%d %H:%M:%S,%f",
@@ -124,6 +124,7 @@ ACTION = Table(
         Field("start_time", shows=_TIME),
         Field("finish_time", shows=_TIME),
         Field("message", shows=types.MAYBE_TEXT_SCHEMA),
+        Field("reason", shows=types.MAYBE_TEXT_SCHEMA, shown_since=OWN),
     ),
 )
 ACTION_EVENT = Table(
@@ -149,10 +150,10 @@ EVENT = Table(
 )
 
 
-def action_reply(with_events: bool) -> dict[str, Any]:
+def action_reply(version: Version, *, with_events: bool) -> dict[str, Any]:
     """JSON Schema of one action, with its events when shown alone."""
-    schema = ACTION.reply_schema((1, 41))
+    schema = ACTION.reply_schema(version)
     if with_events:
-        events = {"type": "array", "items": ACTION_EVENT.reply_schema((1, 41))}
+        events = {"type": "array", "items": ACTION_EVENT.reply_schema(version)}
         schema = {**schema, "properties": {**schema["properties"], "events": events}}
     return schema

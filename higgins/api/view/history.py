@@ -10,7 +10,7 @@ from higgins.store.records.events import Event
 
 
 def action(row: Action) -> dict[str, Any]:
-    """One action, under Zun's names."""
+    """One action, under Zun's names, whose message of a failure says no more than that; ``reason`` is our own."""
     return {
         "action": row.action,
         "container_uuid": row.pod_uuid,
@@ -20,6 +20,7 @@ def action(row: Action) -> dict[str, Any]:
         "start_time": times.iso(row.started_at),
         "finish_time": times.iso(row.finished_at),
         "message": row.message,
+        "reason": row.reason,
     }
 
 

@@ -52,8 +52,8 @@ def test_actions_are_listed_newest_first_and_end_when_the_host_has_dealt_with_th
     world.report(made["uuid"], Phase.STOPPED)
     found = world.call("GET", at(made, "container_actions")).json["containerActions"]
     assert [row["action"] for row in found] == ["stop", "create"]
-    keys = {"action", "container_uuid", "request_id", "user_id", "project_id", "start_time", "finish_time", "message"}
-    assert set(found[0]) == keys
+    zuns = {"action", "container_uuid", "request_id", "user_id", "project_id", "start_time", "finish_time", "message"}
+    assert set(found[0]) == {*zuns, "reason"}
     assert all(row["finish_time"] and row["message"] is None for row in found)
     assert "T" in found[0]["start_time"]
 
@@ -63,6 +63,11 @@ def test_a_failed_wish_says_error(world):
     world.report(made["uuid"], Phase.FAILED, reason="There is no image nginx.")
     found = world.call("GET", at(made, "container_actions")).json["containerActions"]
     assert [row["message"] for row in found] == ["Error"]
+    path = at(made, "container_actions")
+    for one in (path, f"{path}/{found[0]['request_id']}"):
+        told = world.call("GET", one, version="1.41").json
+        assert (told.get("containerActions") or [told])[0]["reason"] == "There is no image nginx."
+        assert '"reason"' not in world.call("GET", one, version="1.40").text
     shown = world.call("GET", f"/v1/containers/{made['uuid']}").json
     assert (shown["status"], shown["status_reason"]) == ("Error", "There is no image nginx.")
 
