@@ -141,12 +141,14 @@ class Board:
 
 
 def _things(answer: bytes) -> Iterator[tuple[str, str]]:
-    """The id and the text of each thing in a service's answer: ``{"port": {...}}`` or ``{"ports": [...]}``."""
+    """The id and the text of each thing in a service's answer: ``{"port": {...}}``, ``{"ports": [...]}``, or of Glance the thing alone."""
     try:
         found = json.loads(answer)
     except ValueError:
         return
-    for inner in found.values() if isinstance(found, dict) else ():
+    if not isinstance(found, dict):
+        return
+    for inner in (found, *found.values()):
         for one in inner if isinstance(inner, list) else (inner,):
             if isinstance(one, dict) and ID.fullmatch(str(one.get("id"))):
                 yield one["id"], json.dumps(one)

@@ -6,6 +6,8 @@ import os
 import pathlib
 import subprocess
 
+from higgins.control.container.commit import CONTAINER
+
 
 def of(site):
     """Every thing of this service's project and host that still is, as ``(kind, text)``; its text tells all ids that it has."""
@@ -36,20 +38,31 @@ def project(things):
     return [f"{kind}: {text[:200]}" for kind, text in things if kind in IN_SERVICES]
 
 
-IN_SERVICES = ("port", "security group", "volume", "attachment", "allocation")
+IN_SERVICES = ("port", "security group", "volume", "attachment", "image", "gone", "allocation")
 
 
 def _services(site):
-    admin, project_id = site.tenant.cloud.admin, site.tenant.project.id
+    """Of what the user gave only what is not free again, or gone."""
+    admin, project_id, given = site.tenant.cloud.admin, site.tenant.project.id, site.tenant.given
+    missing = set(given)
     for port in admin.network.ports(project_id=project_id):
-        yield "port", f"{port.id} {port.name} {port.device_id}"
+        missing.discard(port.id)
+        if port.id not in given or port.device_id:
+            yield "port", f"{port.id} {port.name} {port.device_id}"
     for group in admin.network.security_groups(project_id=project_id):
-        if group.name != "default":
+        missing.discard(group.id)
+        if group.name != "default" and group.id not in given:
             yield "security group", f"{group.id} {group.name}"
     for volume in admin.block_storage.volumes(details=True, all_projects=True, project_id=project_id):
-        yield "volume", f"{volume.id} {volume.status} {dict(volume.metadata)}"
+        missing.discard(volume.id)
+        if volume.id not in given or volume.status != "available":
+            yield "volume", f"{volume.id} {volume.status} {dict(volume.metadata)}"
         for one in volume.attachments:
             yield "attachment", f"{one['attachment_id']} {one['server_id']}"
+    for image in admin.image.get(f"/images?owner={project_id}&limit=1000").json()["images"]:
+        if CONTAINER in image:
+            yield "image", f"{image['id']} {image['status']} of {image[CONTAINER]}"
+    yield from (("gone", f"{one} of the user") for one in missing)
 
 
 def _allocations(site):

@@ -23,12 +23,13 @@ class Stuck(AssertionError):
 
 @dataclasses.dataclass(slots=True)
 class Life:
-    """What became of one container. ``words`` are the ids of all that was made for it."""
+    """What became of one container. ``words`` are the ids of all that was made for it; ``stage`` is where in a busy life the fault strikes."""
 
     site: str
     answer: str
     lasts_s: float = 0.0
     nth: int = 1
+    stage: str = ""
     outcome: str = "stuck"
     told: list[str] = dataclasses.field(default_factory=list)
     uuid: str = ""
@@ -38,7 +39,16 @@ class Life:
 
     def __str__(self) -> str:
         lasting = f" for {self.lasts_s:g} s" if self.lasts_s else ""
-        return f"{self.site} -> {self.answer}{lasting} (#{self.nth}) of {self.uuid}: {self.outcome} {self.told} {self.left}"
+        return f"{self.title} -> {self.answer}{lasting} (#{self.nth}) of {self.uuid}: {self.outcome} {self.told} {self.left}"
+
+    @property
+    def title(self) -> str:
+        """Its call site, and the stage."""
+        return f"{self.stage}: {self.site}" if self.stage else self.site
+
+    def at(self, stage: str) -> Life:
+        """The same in a stage of a busy life."""
+        return dataclasses.replace(self, stage=stage, told=[], words=set(), left=[])
 
     def has(self, service: str) -> bool:
         """Whether it has all that this service gives."""
@@ -79,6 +89,11 @@ class Lane:
     def ask(self, method, path, body=None):
         """One request."""
         return self.site.request(method, path, body, token=self.token)
+
+    def actions(self, uuid):
+        """What was asked of a container, with the reasons of what failed."""
+        place = f"/v1/containers/{uuid}/container_actions"
+        return self.site.request("GET", place, token=self.token, version="1.41").json["containerActions"]
 
     def create(self, body):
         """The uuid of a new container, asked for until the service takes it."""
@@ -172,8 +187,7 @@ class Lane:
                     life, lambda one: not one["task_state"] and second not in (one["addresses"] or {}), "detached"
                 )
             else:
-                actions = self.site.request("GET", f"{place}/container_actions", token=self.token)
-                life.told += [one["message"] for one in actions.json["containerActions"] if one["message"]]
+                life.told += [one["reason"] for one in self.actions(life.uuid) if one["reason"]]
 
     def _delete(self, life: Life) -> None:
         outcome, life.outcome = life.outcome, "stuck"
@@ -199,11 +213,11 @@ class Lane:
 
         return look
 
-    def _asked(self, life: Life, method, path, body=None):
+    def _asked(self, life: Life, method, path, body=None, version="1.40"):
         """An answer that is no refusal, asked for until then; ``None`` for a refusal that is final."""
         deadline = time.monotonic() + WAIT_S
         while True:
-            said = self.site.request(method, path, body, token=self.token)
+            said = self.site.request(method, path, body, token=self.token, version=version)
             if said.status < 400:
                 return said
             life.told.append(said.fault)

@@ -32,6 +32,14 @@ def some(sites: Mapping[str, int]) -> Iterator[Life]:
         yield Life(site, others[(number + 3) % len(others)], lasts_s=LASTING_S)
 
 
+def two(sites: Mapping[str, int]) -> Iterator[Life]:
+    """Of each call site a cut, and another answer that lasts."""
+    others = [answer for answer in ANSWERS if answer != "cut"]
+    for number, site in enumerate(sorted(sites)):
+        yield Life(site, "cut")
+        yield Life(site, others[number % len(others)], lasts_s=LASTING_S)
+
+
 def few(sites: Mapping[str, int]) -> Iterator[Life]:
     """One answer of every third call site, and not the same ones."""
     for number, site in enumerate(sorted(sites)[::3]):
@@ -43,7 +51,7 @@ def row(life: Life) -> dict[str, object]:
     what = (
         "not reached" if not life.hits else life.wrong or ("recovered" if life.outcome == "recovered" else COUNTED[2])
     )
-    return {"site": life.site, "answer": life.answer + ("+" if life.lasts_s else ""), "what": what}
+    return {"site": life.title, "answer": life.answer + ("+" if life.lasts_s else ""), "what": what}
 
 
 def shown(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:

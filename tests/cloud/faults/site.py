@@ -51,8 +51,11 @@ class Tenant:
         keystone.assign_project_role_to_user(self.project, self.user, role)
         self.openstack = cloud.user(self.name, PASSWORD, self.name)
         self.allow(network=-1, volume=-1)
-        self.image = self.new_image()
+        self.image, self.other_image = self.new_image(), self.new_image()
         self.networks = [self.new_network() for _ in range(2)]
+        self.group = self.openstack.network.create_security_group(name=f"{self.name}-own").id
+        self.given = {self.group}
+        """What is the user's own, and outlives every container that it is given to."""
 
     def allow(self, *, network=None, volume=None):
         """Let the project have so many ports and so many volumes."""
@@ -93,7 +96,8 @@ class Tenant:
         for network in admin.network.networks(project_id=project):
             admin.network.delete_network(network, ignore_missing=True)
         for volume in admin.block_storage.volumes(all_projects=True, project_id=project):
-            admin.block_storage.delete_volume(volume, force=True)
+            if volume.status != "deleting":
+                admin.block_storage.delete_volume(volume, force=True)
         for image in admin.image.images(owner=project):
             admin.image.delete_image(image, ignore_missing=True)
         admin.identity.delete_user(self.user)
@@ -248,10 +252,10 @@ class Site:
 
     # Its API
 
-    def request(self, method, path, body=None, *, token=None):
+    def request(self, method, path, body=None, *, token=None, version="1.40"):
         """One request; ``OSError`` when it breaks."""
         content = None if body is None else json.dumps(body).encode()
-        words = {"OpenStack-API-Version": "container 1.40", "X-Auth-Token": token or self.token}
+        words = {"OpenStack-API-Version": f"container {version}", "X-Auth-Token": token or self.token}
         words |= {"Content-Type": "application/json"} if content else {}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
