@@ -1,7 +1,8 @@
 """Each call that Higgins makes to a service of the cloud goes wrong in each way, and nothing is lost, stuck or left over.
 
-A bounded choice of faults is tried; HIGGINS_ALL_FAULTS=1 tries all, and HIGGINS_FAULT_SITES=WORDS only those whose line in the table has
-these words in it. The table at the end of the run tells what came of each; ``log/faults.log`` of the cloud tells it life by life meanwhile.
+A bounded choice of faults is tried; HIGGINS_ALL_FAULTS=1 tries each answer at each call site, and HIGGINS_FAULT_SITES=WORDS only sites whose
+line in the table has these words in it. That table at the end of the run tells what came of each; meanwhile ``log/faults.log`` of the cloud
+tells it life by life.
 """
 
 from __future__ import annotations

@@ -14,11 +14,10 @@ COUNTED = ("tried", "recovered", "failed with its reason", "left over", "stuck",
 
 
 def every(sites: Mapping[str, int]) -> Iterator[Life]:
-    """Each call site with each answer, once and for some seconds; sites that one life comes to again also the second time."""
-    for site, count in sorted(sites.items()):
-        for answer in ANSWERS:
-            yield Life(site, answer)
-            yield Life(site, answer, lasts_s=LASTING_S)
+    """Each call site with each answer, by turns once and for some seconds; sites that one life comes to again also the second time."""
+    for number, (site, count) in enumerate(sorted(sites.items())):
+        for turn, answer in enumerate(ANSWERS, number):
+            yield Life(site, answer, lasts_s=LASTING_S * (turn % 2))
         if count > 1:
             yield from (Life(site, answer, nth=2) for answer in ("cut", "503", "404"))
 
