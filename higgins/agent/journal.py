@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from higgins.core import errors, model
+from higgins.core import errors, model, typed_json
 
 NUMBERS_AT_ONCE = 1000
 
@@ -152,7 +152,7 @@ class Journal:
         """The assignments known when the last agent ended, without their secrets."""
         with self._lock, _translated():
             rows = self._db.execute("SELECT assignment FROM pods ORDER BY rowid").fetchall()
-        return tuple(msgspec.json.decode(row[0], type=model.Assignment) for row in rows)
+        return tuple(typed_json.decode(row[0], model.Assignment) for row in rows)
 
     def keep(self, wants: Iterable[model.Assignment]) -> None:
         """Remember assignments, all of them in one write."""

@@ -91,7 +91,7 @@ class Attachments:
             volume = self._cinder.volume(ident)
         except errors.NotFound as error:
             raise errors.Invalid(
-                f"The volume {ident} was deleted. Create the container anew with another volume."
+                f"The volume {ident} was deleted from Cinder. Create the container anew with another volume."
             ) from error
         if volume.project_id != task.pod.project_id:
             raise errors.Invalid(f"The volume {ident} belongs to another project now. Create the container anew.")

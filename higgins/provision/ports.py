@@ -15,7 +15,7 @@ import msgspec
 
 from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port
 from higgins.cloud.together import both
-from higgins.core import errors
+from higgins.core import errors, typed_json
 from higgins.core.model import FixedIp, NetworkWish, Plug
 from higgins.provision.groups import EXPOSED, exposed_of, mark, name_of, unsecured
 from higgins.provision.kinds import Made, Task
@@ -55,7 +55,7 @@ def applied(entry: Entry) -> Applied | None:
 
 def _noted(entry: Entry | None) -> Applied | None:
     """The same with what was only tried."""
-    return None if entry is None or entry.data is None else msgspec.json.decode(entry.data, type=Applied)
+    return None if entry is None or entry.data is None else typed_json.decode(entry.data, Applied)
 
 
 class Ports:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from higgins.core import errors, model
+from higgins.core import errors, model, typed_json
 from higgins.core.defaults import HOST_DOWN_AFTER_S
 from higgins.core.names import is_uuid
 from higgins.store import page as pages
@@ -65,14 +65,13 @@ _SELECT = sa.select(*(hosts.c[name] for name in _NAMES))
 _SORTS: dict[str, sa.ColumnElement[Any]] = {
     name: hosts.c[name] for name in _NAMES if name not in {"facts", "live_address", "live_token"}
 }
-_facts_decoder = msgspec.json.Decoder(model.HostFacts)
 _encoder = msgspec.json.Encoder()
 
 
 def _host(row: Row) -> Host:
     values: builtins.list[Any] = builtins.list(row)
     if values[_FACTS] is not None:
-        values[_FACTS] = _facts_decoder.decode(values[_FACTS])
+        values[_FACTS] = typed_json.decode(values[_FACTS], model.HostFacts)
     return Host(*values)
 
 

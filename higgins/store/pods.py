@@ -12,10 +12,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
-from higgins.core import errors, model
+from higgins.core import errors, model, typed_json
 from higgins.core.caller import Scope
 from higgins.core.names import is_uuid
 from higgins.core.phase import Desired, Phase, Wish
@@ -103,7 +102,6 @@ _DESIRED_AT, _PHASE_AT, _WISH_AT = _NAMES.index("desired"), _NAMES.index("phase"
 _DESIRED = {word.value: word for word in Desired}
 _PHASE: dict[str | None, Phase | None] = {word.value: word for word in Phase} | {None: None}
 _WISH = {word.value: word for word in Wish}
-_status_decoder = msgspec.json.Decoder(model.PodStatus)
 
 SELECT = sa.select(*COLUMNS).select_from(pods.outerjoin(hosts, pods.c.host_id == hosts.c.id))
 """All columns of ``Pod``; a caller in this folder adds its conditions and gives each row to ``from_row``."""
@@ -142,7 +140,7 @@ def from_row(row: Iterable[Any]) -> Pod:
     values = builtins.list(row)
     values[_SPEC] = specs.decode(values[_SPEC])
     if values[_STATUS] is not None:
-        values[_STATUS] = _status_decoder.decode(values[_STATUS])
+        values[_STATUS] = typed_json.decode(values[_STATUS], model.PodStatus)
     values[_DESIRED_AT] = _DESIRED[values[_DESIRED_AT]]
     values[_PHASE_AT] = _PHASE[values[_PHASE_AT]]
     values[_WISH_AT] = _WISH[values[_WISH_AT]]

@@ -6,7 +6,7 @@ import dataclasses
 
 import msgspec
 
-from higgins.core import model
+from higgins.core import model, typed_json
 from higgins.store.seal import Sealer
 
 SPEC_VERSION = 1
@@ -27,15 +27,12 @@ class _Environment:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-_spec_decoder = msgspec.json.Decoder(model.PodSpec)
-_secrets_decoder = msgspec.json.Decoder(dict[str, _Secrets])
-_environments_decoder = msgspec.json.Decoder(dict[str, _Environment])
 _encoder = msgspec.json.Encoder()
 
 
 def decode(text: str) -> model.PodSpec:
     """The spec without its secrets."""
-    return _spec_decoder.decode(text)
+    return typed_json.decode(text, model.PodSpec)
 
 
 def encode(spec: model.PodSpec, pod_uuid: str, sealer: Sealer) -> tuple[str, bytes | None]:
@@ -54,7 +51,7 @@ def restore(spec: model.PodSpec, sealed: bytes | None, pod_uuid: str, sealer: Se
     """The spec with its secrets in their places again."""
     if sealed is None:
         return spec
-    secrets = _secrets_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
+    secrets = typed_json.decode(sealer.open(sealed, _context(pod_uuid)), dict[str, _Secrets])
     return dataclasses.replace(
         spec,
         containers=tuple(_fill(container, secrets) for container in spec.containers),
@@ -66,7 +63,7 @@ def environments(sealed: bytes | None, pod_uuid: str, sealer: Sealer) -> dict[st
     """The environments alone, by container; cheaper than the whole spec where a list of pods is shown."""
     if sealed is None:
         return {}
-    secrets = _environments_decoder.decode(sealer.open(sealed, _context(pod_uuid)))
+    secrets = typed_json.decode(sealer.open(sealed, _context(pod_uuid)), dict[str, _Environment])
     return {container: own.environment for container, own in secrets.items()}
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from higgins.core import errors
+from higgins.core import errors, typed_json
 from higgins.wire import contract
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class _Transport:
         if response.status >= 300:
             raise self.refusal(response.status, data)
         try:
-            return msgspec.json.decode(data, type=answer)
+            return typed_json.decode(data, answer)
         except msgspec.MsgspecError as error:
             raise errors.Unavailable(f"{self.address} answered {path} with what is not understood: {error}") from error
 
@@ -270,7 +270,7 @@ class LiveClient:
         asked = _path(pod, container, "get_archive", path)
         with self._transport.stream("POST", asked, None, timeout_s or self._timeout_s) as response:
             stat = response.headers.get("X-Higgins-Path-Stat", "")
-            yield msgspec.json.decode(stat, type=contract.PathStatAnswer), _chunks(response, self._transport)
+            yield typed_json.decode(stat, contract.PathStatAnswer), _chunks(response, self._transport)
 
     def put_archive(
         self, pod: str, container: str, path: str, tar: Iterable[bytes], *, timeout_s: float | None = None
@@ -329,7 +329,7 @@ def _path(pod: str, container: str, question: str, path: str | None = None) -> s
 def error_of(status: int, data: bytes) -> errors.HigginsError:
     """The error that a ``Fault`` names, or the nearest for a status that came without one."""
     try:
-        fault = msgspec.json.decode(data, type=contract.Fault)
+        fault = typed_json.decode(data, contract.Fault)
     except msgspec.MsgspecError:
         fault = contract.Fault(error="", message="")
     known: Any = getattr(errors, fault.error, None)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from higgins.core import errors, model
+from higgins.core import errors, model, typed_json
 from higgins.wire import contract, hints
 from higgins.wire.client import fault_of
 from higgins.wire.images import Courier, ImageSource
@@ -227,7 +227,7 @@ class Server:
         return host_id
 
     async def _hello(self, request: web.Request) -> web.Response:
-        hello = msgspec.json.decode(await request.read(), type=contract.Hello)
+        hello = typed_json.decode(await request.read(), contract.Hello)
         host_id = request[_HOST_KEY]
         _check_live_address(hello.live_address, one_machine=self._address.startswith("unix:"))
         taken = await self._ask(self._desk.hello, host_id, hello.facts, hello.live_address, hello.live_token)
@@ -236,7 +236,7 @@ class Server:
         return _answer(contract.Welcome(host_uuid=taken[0], report_number=taken[1]))
 
     async def _report(self, request: web.Request) -> web.Response:
-        report = msgspec.json.decode(await request.read(), type=contract.Report)
+        report = typed_json.decode(await request.read(), contract.Report)
         taken = await self._ask(self._desk.report, request[_HOST_KEY], report)
         self._noted[request[_HOST_KEY]] = time.monotonic()
         if taken is not None and taken.leaves_gone:

@@ -42,6 +42,20 @@ def test_no_eventlet() -> None:
     assert found == [("higgins/agent/hands/block/brick.py", "oslo_service")]
 
 
+def test_types_are_learnt_in_one_place() -> None:
+    """Two threads that have msgspec learn a type at once may end their process; ``core/typed_json`` lets one at a time."""
+    found = [
+        (str(path), node.lineno)
+        for path in tree.python_files()
+        if path.parts[0] == "higgins" and path.name != "typed_json.py"
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.Call)
+        and (name := ast.unparse(node.func)).startswith("msgspec.")
+        and (name.endswith("Decoder") or any(one.arg == "type" for one in node.keywords))
+    ]
+    assert found == []
+
+
 def test_entry_points_only_load_engines() -> None:
     """Whoever else looked engines up by name would tie himself to one."""
     users = [

@@ -21,7 +21,7 @@ from higgins.agent.chores.orphans import Leftovers, Orphans
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.shelf import Shelf
 from higgins.agent.observe import Observer
-from higgins.core import errors, model
+from higgins.core import errors, model, typed_json
 from higgins.core.names import LOCAL_IMAGES
 from higgins.engine import api
 from higgins.wire import contract
@@ -188,7 +188,7 @@ def _newest(chunks: Iterator[bytes]) -> bytes:
 
 def _decode(body: bytes, kind: type[Body]) -> Body:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return typed_json.decode(body, kind)
     except msgspec.MsgspecError as error:
         raise errors.Invalid(f"The question is not understood: {error}") from error
 

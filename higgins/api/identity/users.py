@@ -15,7 +15,7 @@ import tempfile
 
 import msgspec
 
-from higgins.core import errors
+from higgins.core import errors, typed_json
 
 _COST, _BLOCK, _LANES = 2**14, 8, 1  # of scrypt; a hash says its own, so that another cost may be given to new ones
 
@@ -77,7 +77,7 @@ def new_user(
 def load(path: pathlib.Path) -> dict[str, User]:
     """The users by name; ``Unavailable`` with what is wrong when the file cannot be read."""
     try:
-        users = msgspec.json.decode(path.read_bytes(), type=_File).users
+        users = typed_json.decode(path.read_bytes(), _File).users
     except OSError as error:
         raise errors.Unavailable(f"The users file {path} cannot be read: {error.strerror}.") from error
     except msgspec.MsgspecError as error:

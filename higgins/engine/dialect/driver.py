@@ -6,13 +6,14 @@ import contextlib
 import datetime
 import http.client
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from higgins.core import errors
 from higgins.engine import api
 from higgins.engine.dialect import cgroups, faults, processes, streams, translate
-from higgins.engine.dialect.http import CHUNK_BYTES, Query
+from higgins.engine.dialect.http import CHUNK_BYTES, Query, Stream
 from higgins.engine.dialect.verbs import Verbs, filters_of, quoted
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -114,9 +115,18 @@ class Dialect(Verbs):
         what = "read the container's logs"
         stack = contextlib.ExitStack()
         path = f"/containers/{quoted(translate.name_of(uuid))}/logs"
-        stream = stack.enter_context(self.opened("GET", path, what, query=query))
+        stream = self._opened_log(stack, path, what, query)
         chunks = streams.translated(streams.unframed(stream) if framed else stream.chunks(), what)
         return _LogChunks(stack, chunks if here is None else streams.last_lines(chunks, here, MOST_OUTPUT_BYTES))
+
+    def _opened_log(self, stack: contextlib.ExitStack, path: str, what: str, query: Query) -> Stream:
+        # Podman looks for the last lines from the end of the log, and refuses what it finds there while one is being written.
+        for pause_s in (0.01, 0.05, 0.25):
+            try:
+                return stack.enter_context(self.opened("GET", path, what, query=query))
+            except errors.NotReady:
+                time.sleep(pause_s)
+        return stack.enter_context(self.opened("GET", path, what, query=query))
 
     def stats(self, uuid: str) -> api.Stats:
         """One sample: an inspect and files of this host, or the engine's own sample where these are not to be seen."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from higgins.core import errors
+from higgins.core import errors, typed_json
 from higgins.engine.ports import Link
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Plugin:
     def answer(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Status and answer to one question of dockerd; the rest of its questions need no more than a yes."""
         try:
-            asked = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+            asked = typed_json.decode(body or b"{}", dict[str, Any])
             answer = self._answers.get(path)
             return 200, answer(asked) if answer else {}
         except errors.HigginsError as error:

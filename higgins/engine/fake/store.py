@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from higgins.core import errors
+from higgins.core import errors, typed_json
 from higgins.core.phase import EngineState
 from higgins.engine import api
 
@@ -139,7 +139,7 @@ class DirectoryStore(MemoryStore):
     def get(self, uuid: str) -> Record | None:
         """One container."""
         try:
-            return msgspec.json.decode((self._containers / f"{uuid}.json").read_bytes(), type=Record)
+            return typed_json.decode((self._containers / f"{uuid}.json").read_bytes(), Record)
         except FileNotFoundError:
             return None
 
@@ -160,7 +160,7 @@ class DirectoryStore(MemoryStore):
     def rest(self) -> Rest:
         """What is not a container."""
         try:
-            return msgspec.json.decode((self._path / "rest.json").read_bytes(), type=Rest)
+            return typed_json.decode((self._path / "rest.json").read_bytes(), Rest)
         except FileNotFoundError:
             return Rest()
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-import msgspec
 import sqlalchemy as sa
 
-from higgins.core import model
+from higgins.core import model, typed_json
 from higgins.core.phase import Desired
 from higgins.store import pods
 from higgins.store.loops import ledger
@@ -120,10 +119,10 @@ def _grants(entries: Iterable[ledger.Entry], sealer: Sealer) -> _Grants:
     told = (KindName.PORT, KindName.IMAGE)
     data = {kind: [(one.key, one.data) for one in wanted if one.kind == kind and one.data] for kind in told}
     secrets = [ledger.secret(one, sealer) for one in wanted if one.kind == KindName.ATTACHMENT]
-    images = [msgspec.json.decode(text, type=model.ImageGrant) for _, text in data[KindName.IMAGE]]
+    images = [typed_json.decode(text, model.ImageGrant) for _, text in data[KindName.IMAGE]]
     return _Grants(
-        plugs={key: msgspec.json.decode(text, type=model.Plug) for key, text in data[KindName.PORT]},
-        volumes=tuple(msgspec.json.decode(text, type=model.VolumeGrant) for text in secrets if text is not None),
+        plugs={key: typed_json.decode(text, model.Plug) for key, text in data[KindName.PORT]},
+        volumes=tuple(typed_json.decode(text, model.VolumeGrant) for text in secrets if text is not None),
         images={grant.name: grant for grant in images},
     )
 
