@@ -51,13 +51,11 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, took_s: float) -> None:
         """Count one request; ``route`` is its template, never the path itself."""
-        method = (
-            method if method in _METHODS else "OTHER"
-        )  # strangers make up as many as they like, and each is kept for ever
-        key = (route, method, status)
+        # Strangers make up as many methods as they like, and each would be kept for ever.
+        key = (route, method if method in _METHODS else "OTHER", status)
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = self._requests.labels(route, method, str(status))
+            child = self._children[key] = self._requests.labels(*key[:2], str(status))
         child.observe(took_s)
 
     def text(self) -> bytes:
