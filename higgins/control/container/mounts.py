@@ -64,7 +64,7 @@ def _local(tx: Transaction, means: Means, source: str, project_id: str) -> volum
     except NotFound:
         if _cinder(means) is not None:
             raise NotFound(
-                f"The volume {source} could not be found. List them with: openstack volume list",
+                f"The volume {source} could not be found in Cinder (openstack volume list shows those of the project).",
                 code="volume-not-found",
             ) from None
         if names.is_uuid(source):
