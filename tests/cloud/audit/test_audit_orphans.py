@@ -237,6 +237,7 @@ def test_the_controller_takes_away_by_itself_only_what_it_knows_to_be_of_nobody(
 def test_when_all_containers_are_deleted_nothing_is_left(world, audited):
     listed = [one["uuid"] for one in world.lane.ask("GET", "/v1/containers").json["containers"]]
     assert len(listed) == len(CONTAINERS)
+    world.tenant.openstack.image.delete_image(audited.others["image of a commit that goes on"][0])
     for pod in listed:
         world.lane.delete(pod)
     for pod in listed:
