@@ -20,7 +20,8 @@ from typing import Literal
 
 import msgspec
 
-from higgins.core import errors, model, typed_json
+from higgins.core import errors, model
+from higgins.threads import typed_json
 
 NUMBERS_AT_ONCE = 1000
 

@@ -20,7 +20,7 @@ from higgins.api.routes import ROUTES
 from higgins.api.routes.public import public_routes
 from higgins.control.service import Control
 from higgins.core.defaults import API_THREADS
-from higgins.wire.turns import Turns
+from higgins.threads.turns import Turns
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

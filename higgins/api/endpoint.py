@@ -15,7 +15,7 @@ from higgins.api.route import ORDINARY_BODY_BYTES, Call, Reply, Route
 from higgins.control.service import Control
 from higgins.core import errors
 from higgins.core.caller import Caller
-from higgins.wire.turns import Turns
+from higgins.threads.turns import Turns
 
 _encode = msgspec.json.Encoder().encode
 _NOBODY = Caller(user_id="", project_id="", roles=frozenset(), request_id="")

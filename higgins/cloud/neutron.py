@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from higgins.cloud.together import both
 from higgins.core import errors
+from higgins.threads.together import both
 
 if TYPE_CHECKING:  # so that types alone need no keystoneauth1
     from higgins.cloud.session import Caller, Session

@@ -18,8 +18,8 @@ from higgins.core.phase import Wish
 from higgins.core.status import Action
 from higgins.store import actions, hosts
 from higgins.store.pods import Pod
+from higgins.threads.turns import Turn, Turns
 from higgins.wire import contract
-from higgins.wire.turns import Turn, Turns
 
 Answer = TypeVar("Answer")
 

@@ -22,7 +22,6 @@ from higgins.store.records.volumes import of_cinder
 if TYPE_CHECKING:  # an installation without an OpenStack has nothing of this
     from higgins.cloud.cinder import Attachment, Cinder, Use, Volume
 
-
 Place = tuple[str | None, str]
 """What tells the containers of one host: its name as Cinder shows it, and the installation's mark."""
 
@@ -82,8 +81,9 @@ class Attachments:
         if mount is not None and mount.size_gib is not None:
             idents = [one.id for one in self._cinder.with_metadata(FOR_MOUNT, task.key)]
         for ident in idents:
+            theirs = self._theirs(ident)
             for one in self._cinder.attachments(volume=ident, server=task.pod.uuid):
-                if one.id not in self._theirs(ident):
+                if one.id not in theirs:
                     self._cinder.detach(one.id, server=task.pod.uuid)
 
     def _volume(self, task: Task, ident: str) -> Volume:
@@ -106,9 +106,8 @@ class Attachments:
                 found = self._cinder.attachment(one.id)
                 if found.connection:
                     return found
-            if (
-                one.id not in shown
-            ):  # where it leads, Cinder does not tell before it is complete: to our host from now on
+            if one.id not in shown:
+                # Where it leads, Cinder does not tell before it is complete: to our host from now on.
                 return self._cinder.connect(one.id, connector=connector, mode=task.shape, mark=self._mark)
         return None
 

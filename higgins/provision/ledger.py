@@ -11,7 +11,6 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from higgins.cloud.together import side_by_side
 from higgins.core import errors
 from higgins.provision.crew import worst
 from higgins.provision.kinds import Kind, Made, Task, Underway
@@ -22,6 +21,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, Overtaken, Transaction
+from higgins.threads.together import side_by_side
 
 LOG = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from higgins.store.loops.provisioning import Standing
 from higgins.store.pods import Pod
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, Transaction
+from higgins.threads.pauses import Pauses
 from higgins.wire import hints
-from higgins.wire.pauses import Pauses
 from higgins.wire.pulse import Pulse
 
 LOG = logging.getLogger(__name__)

@@ -14,14 +14,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from higgins.cloud.neutron import BINDING_FAILED, Layout, Neutron, NewPort, Port
-from higgins.cloud.together import both
-from higgins.core import errors, typed_json
+from higgins.core import errors
 from higgins.core.model import FixedIp, NetworkWish, Plug
 from higgins.provision.groups import EXPOSED, exposed_of, mark, name_of, unsecured
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import Entry, KindName
 from higgins.store.pods import Pod
+from higgins.threads import typed_json
+from higgins.threads.together import both
 
 DEVICE_OWNER = "compute:higgins"
 """Neutron and what stands around it treat ports whose owner begins with ``compute:`` as those of something that computes."""

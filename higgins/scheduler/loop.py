@@ -22,8 +22,8 @@ from higgins.store.loops.scheduling import Placement, Use
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.store.session import Database
+from higgins.threads.pauses import Pauses
 from higgins.wire import hints
-from higgins.wire.pauses import Pauses
 from higgins.wire.pulse import Pulse
 
 LOG = logging.getLogger(__name__)

@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from higgins.core import errors, model, typed_json
+from higgins.core import errors, model
 from higgins.core.defaults import HOST_DOWN_AFTER_S
 from higgins.core.names import is_uuid
 from higgins.store import page as pages
 from higgins.store.seal import Sealer
 from higgins.store.session import Row, Transaction
 from higgins.store.tables import hosts, images, pods, volumes
+from higgins.threads import typed_json
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

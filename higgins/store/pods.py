@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from higgins.core import errors, model, typed_json
+from higgins.core import errors, model
 from higgins.core.caller import Scope
 from higgins.core.names import is_uuid
 from higgins.core.phase import Desired, Phase, Wish
@@ -23,6 +23,7 @@ from higgins.store import page as pages
 from higgins.store.seal import Sealer
 from higgins.store.session import Duplicate, Overtaken, Transaction
 from higgins.store.tables import hosts, pods
+from higgins.threads import typed_json
 
 
 class Pod(NamedTuple):

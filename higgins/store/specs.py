@@ -6,8 +6,9 @@ import dataclasses
 
 import msgspec
 
-from higgins.core import model, typed_json
+from higgins.core import model
 from higgins.store.seal import Sealer
+from higgins.threads import typed_json
 
 SPEC_VERSION = 1
 

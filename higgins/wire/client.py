@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from higgins.core import errors, typed_json
+from higgins.core import errors
+from higgins.threads import typed_json
 from higgins.wire import contract
 
 LOG = logging.getLogger(__name__)

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from higgins.core import errors, model, typed_json
+from higgins.core import errors, model
+from higgins.threads import typed_json
 from higgins.wire import contract, hints
 from higgins.wire.client import fault_of
 from higgins.wire.images import Courier, ImageSource

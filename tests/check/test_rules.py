@@ -43,7 +43,7 @@ def test_no_eventlet() -> None:
 
 
 def test_types_are_learnt_in_one_place() -> None:
-    """Two threads that have msgspec learn a type at once may end their process; ``core/typed_json`` lets one at a time."""
+    """Two threads that have msgspec learn a type at once may end their process; ``threads/typed_json`` lets one at a time."""
     found = [
         (str(path), node.lineno)
         for path in tree.python_files()

@@ -21,9 +21,10 @@ from higgins.agent.chores.orphans import Leftovers, Orphans
 from higgins.agent.hands.file import Files
 from higgins.agent.hands.shelf import Shelf
 from higgins.agent.observe import Observer
-from higgins.core import errors, model, typed_json
+from higgins.core import errors, model
 from higgins.core.names import LOCAL_IMAGES
 from higgins.engine import api
+from higgins.threads import typed_json
 from higgins.wire import contract
 
 MOST_LOG_BYTES = 8 << 20

@@ -25,9 +25,9 @@ from higgins.agent.live.answers import Answers
 from higgins.agent.live.door import make_server
 from higgins.core import errors
 from higgins.engine import api
+from higgins.threads.turns import Turns
 from higgins.wire import contract
 from higgins.wire.client import fault_of
-from higgins.wire.turns import Turns
 
 LOG = logging.getLogger(__name__)
 MOST_BODY_BYTES = 1 << 20

@@ -15,7 +15,8 @@ import tempfile
 
 import msgspec
 
-from higgins.core import errors, typed_json
+from higgins.core import errors
+from higgins.threads import typed_json
 
 _COST, _BLOCK, _LANES = 2**14, 8, 1  # of scrypt; a hash says its own, so that another cost may be given to new ones
 

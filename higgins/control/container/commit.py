@@ -22,7 +22,7 @@ from higgins.core.caller import Caller
 from higgins.core.phase import Wish
 from higgins.store import actions
 from higgins.store.pods import Pod
-from higgins.wire.turns import Turn, Turns
+from higgins.threads.turns import Turn, Turns
 
 LOG = logging.getLogger(__name__)
 
@@ -132,9 +132,8 @@ class Commits:
                 glance.upload(commit.image, data.given(chunks))
         except errors.HigginsError as error:
             failure = error.message
-        if data.ended and self._is_whole(
-            glance, commit.image
-        ):  # the answer to an upload may be lost, and the image is there
+        # The answer to an upload may be lost, and the image is there.
+        if data.ended and self._is_whole(glance, commit.image):
             return None
         try:
             glance.delete(commit.image)

@@ -6,7 +6,6 @@ import dataclasses
 import secrets
 import uuid
 
-from higgins.cloud.together import both
 from higgins.control.container import limits, mounts, picture, shape
 from higgins.control.means import Means
 from higgins.control.network.driver import Chosen, choose, networking_of
@@ -20,6 +19,7 @@ from higgins.store import actions, hosts, pods, quotas
 from higgins.store.pods import NewPod, Pod
 from higgins.store.records import idempotency, registries
 from higgins.store.session import Transaction
+from higgins.threads.together import both
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, Protocol
 
-from higgins.cloud.together import both
 from higgins.control.means import Means
 from higgins.control.network.bridge import Bridge
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
 from higgins.core.model import NetworkWish, PodSpec
+from higgins.threads.together import both
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 from higgins.cloud.neutron import Network, Neutron, Port, SecurityGroup
-from higgins.cloud.together import together
 from higgins.control.requests import NetworkRequest
 from higgins.core.caller import Caller
 from higgins.core.errors import Conflict, Forbidden, Invalid, NotFound, Unsupported
 from higgins.core.model import NetworkWish, PodSpec
 from higgins.core.names import is_uuid
 from higgins.policy.enforce import Policy
+from higgins.threads.together import together
 
 Shared = TypeVar("Shared", Network, SecurityGroup)
 Found = TypeVar("Found", Network, SecurityGroup, Port)

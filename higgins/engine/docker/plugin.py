@@ -20,8 +20,9 @@ from typing import Any
 
 import msgspec
 
-from higgins.core import errors, typed_json
+from higgins.core import errors
 from higgins.engine.ports import Link
+from higgins.threads import typed_json
 
 LOG = logging.getLogger(__name__)
 FOLDER = Path("/run/docker/plugins")

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from higgins.core import errors, typed_json
+from higgins.core import errors
 from higgins.core.phase import EngineState
 from higgins.engine import api
+from higgins.threads import typed_json
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from higgins.core import model, typed_json
+from higgins.core import model
 from higgins.core.phase import Desired
 from higgins.store import pods
 from higgins.store.loops import ledger
@@ -23,6 +23,7 @@ from higgins.store.tables import hosts
 from higgins.store.tables import images as images_table
 from higgins.store.tables import ledger as things
 from higgins.store.tables import pods as pods_table
+from higgins.threads import typed_json
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

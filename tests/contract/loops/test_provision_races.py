@@ -22,8 +22,8 @@ from higgins.store.loops.holds import Holder
 from higgins.store.loops.provisioning import Standing
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, utc_now
+from higgins.threads.pauses import Pauses
 from higgins.wire import hints
-from higgins.wire.pauses import Pauses
 
 SEALER = Sealer(bytes(range(32)))
 WAIT_S = 20.0
@@ -274,7 +274,7 @@ def test_what_is_under_way_is_looked_at_soon_and_what_fails_after_it_is_not_put_
 
 
 def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("higgins.wire.pauses._FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr("higgins.threads.pauses._FIRST_PAUSE_S", 3600.0)
     pod = rows.pod("web")
     pauses = Pauses()
     pauses.put_off(pod)
@@ -282,7 +282,7 @@ def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypa
     assert pauses.next_s() is not None
     newer = Standing(pod._replace(generation=2), True)
     assert pauses.let_through([newer], lambda one: one.pod) == [newer]
-    monkeypatch.setattr("higgins.wire.pauses._FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("higgins.threads.pauses._FIRST_PAUSE_S", 0.0)
     pauses.put_off(newer.pod)
     assert pauses.let_through([newer], lambda one: one.pod) == [newer]
     assert pauses.next_s() is None, "it is being tried"

@@ -79,7 +79,7 @@ def test_a_first_host_is_waited_for_until_the_deadline(db: Database, rows: Rows,
 def test_pods_that_wait_do_not_stand_before_those_that_can_be_placed(
     db: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, deleted: bool
 ) -> None:
-    monkeypatch.setattr("higgins.wire.pauses._AT_MOST", 2)
+    monkeypatch.setattr("higgins.threads.pauses._AT_MOST", 2)
     rows.host("host1")
     rows.host("away", up=False)
     for number in range(5):

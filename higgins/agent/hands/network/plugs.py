@@ -124,9 +124,8 @@ class Network:
         outer = names.outer(plug.port)
         tag = names.Tag(mark=self._mark, pod=want.uuid, port=plug.port, bridge=plug.bridge)
         known = self._tag(want.uuid, plug.port)
-        if not (
-            known and known.bridge and self._kernel.has_link(outer)
-        ):  # of one without a tag nobody knows how far it came
+        # Of one without a tag nobody knows how far it came.
+        if not (known and known.bridge and self._kernel.has_link(outer)):
             self._kernel.remove_link(outer)
             inside = self.path(want.uuid) if self.joins else None
             self._kernel.make_pair(plug, tag, inside=inside, among=want.plugs)

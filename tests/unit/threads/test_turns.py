@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from higgins.core import errors
-from higgins.wire.turns import Turns
+from higgins.threads.turns import Turns
 
 
 def test_one_party_has_its_share_and_all_have_theirs():

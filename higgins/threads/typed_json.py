@@ -1,4 +1,4 @@
-"""JSON read as our types, by any number of threads; it stands in ``core`` because all that read JSON meet nowhere else.
+"""JSON read as our types, by any number of threads.
 
 msgspec learns a type the first time that it reads one, and a process in which two threads do so at once may end in a segmentation fault (seen with
 0.22 on Python 3.11). So types are learnt here alone, one after the other. Knows none of them.

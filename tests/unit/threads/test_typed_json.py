@@ -7,7 +7,8 @@ import sys
 CROWD = """
 import sys, threading
 import msgspec
-from higgins.core import model, typed_json
+from higgins.threads import typed_json
+from higgins.core import model
 
 sys.setswitchinterval(1e-6)
 kinds = [model.Assignment, model.PodSpec, model.PodStatus, model.ContainerSpec, model.HostFacts]
