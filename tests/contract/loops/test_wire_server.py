@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import pathlib
@@ -231,22 +232,29 @@ def test_nonsense_is_answered_and_survived(server: Server, rows: Rows, tmp_path:
     assert wire._transport.ask("GET", nan, None, contract.Assignments, timeout_s=10).full
 
 
+@contextlib.contextmanager
+def looking_round(desk: Desk, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path) -> Iterator[None]:
+    """A server that looks round all the time, and a host that nobody has heard of yet."""
+    rows.host()
+    with rows.db.write() as tx:
+        tx.change(hosts.update().values(last_seen_at=None))
+    server = Server(desk, told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02, seen_every_s=0)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
 def test_a_host_that_waits_again_is_heard_of(
     db: Database, sealer: Sealer, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path
 ) -> None:
-    rows.host()
-    with db.write() as tx:
-        tx.change(hosts.update().values(last_seen_at=None))
-    server = Server(Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02, seen_every_s=0)
-    server.start()
-    try:
+    with looking_round(Desk(db, sealer), rows, told, tmp_path):
         topics: list[str] = []
         told.listen(topics.append)
         client(tmp_path).assignments(0, 0)
         until(lambda: rows.host_row().last_seen_at, "the host is heard of")
         until(lambda: hints.SCHEDULE in topics, "the scheduler is told")
-    finally:
-        server.stop()
 
 
 def test_the_rounds_of_a_server_go_on_after_whatever_one_of_them_meets(
@@ -261,16 +269,11 @@ def test_the_rounds_of_a_server_go_on_after_whatever_one_of_them_meets(
                 raise RuntimeError("something that nobody foresaw")
             super().seen(host_ids)
 
-    rows.host()
-    with db.write() as tx:
-        tx.change(hosts.update().values(last_seen_at=None))
-    server = Server(Failing(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=0.02, seen_every_s=0)
-    server.start()
-    try:
+    desk = Failing(db, sealer)
+    with looking_round(desk, rows, told, tmp_path):
         client(tmp_path).assignments(0, 0)
         until(lambda: rows.host_row().last_seen_at, "the host is heard of")
-    finally:
-        server.stop()
+    assert desk.failures == 1
 
 
 def test_a_server_that_cannot_listen_says_so(db: Database, sealer: Sealer, told: hints.LocalHints) -> None:

@@ -9,6 +9,7 @@ import pathlib
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,9 +54,9 @@ def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     return paths
 
 
-def test_an_agent_reaches_the_controller_it_trusts_alone(
-    db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path
-) -> None:
+@pytest.fixture
+def wire(db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """The address of a controller that knows ``host1``, and the file of its certificate."""
     rows.host()
     cert, key = certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -64,14 +65,17 @@ def test_an_agent_reaches_the_controller_it_trusts_alone(
         address = f"https://127.0.0.1:{free.getsockname()[1]}"
     server = Server(Desk(db, sealer), hints.LocalHints(), address, tls=tls)
     server.start()
-    try:
-        assert WireClient(address, "token of host1", ca_file=str(cert)).assignments(0, 0).full
-        with pytest.raises(errors.Unauthorized):
-            WireClient(address, "wrong", ca_file=str(cert)).assignments(0, 0)
-        with pytest.raises(errors.Unavailable):
-            WireClient(address, "token of host1").assignments(0, 0)
-    finally:
-        server.stop()
+    yield address, str(cert)
+    server.stop()
+
+
+def test_an_agent_reaches_the_controller_it_trusts_alone(wire: tuple[str, str]) -> None:
+    address, cert = wire
+    assert WireClient(address, "token of host1", ca_file=cert).assignments(0, 0).full
+    with pytest.raises(errors.Unauthorized):
+        WireClient(address, "wrong", ca_file=cert).assignments(0, 0)
+    with pytest.raises(errors.Unavailable):
+        WireClient(address, "token of host1").assignments(0, 0)
 
 
 def test_a_kept_connection_that_the_other_side_closed_meanwhile_is_opened_anew(tmp_path: pathlib.Path) -> None:
@@ -135,23 +139,9 @@ def test_a_silent_caller_keeps_nobody_from_asking_a_host(tmp_path: pathlib.Path)
         "https://h:x",
     ],
 )
-def test_a_host_does_not_choose_what_else_the_api_dials(
-    db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path, address: str
-) -> None:
-    rows.host()
-    cert, key = certificate(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(cert, key)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        wire = f"https://127.0.0.1:{free.getsockname()[1]}"
-    server = Server(Desk(db, sealer), hints.LocalHints(), wire, tls=tls)
-    server.start()
-    client = WireClient(wire, "token of host1", ca_file=str(cert))
-    try:
+def test_a_host_does_not_choose_what_else_the_api_dials(wire: tuple[str, str], rows: Rows, address: str) -> None:
+    with contextlib.closing(WireClient(wire[0], "token of host1", ca_file=wire[1])) as client:
         with pytest.raises(errors.Invalid, match="live_listen"):
             client.hello(contract.Hello(facts=rows.facts(), live_address=address, live_token="t"))
         good = contract.Hello(facts=rows.facts(), live_address="https://[::1]:9518", live_token="t")
         assert client.hello(good).host_uuid
-    finally:
-        client.close()
-        server.stop()
