@@ -50,6 +50,7 @@ _NO_EXECUTABLE = re.compile(
 )
 _PLAIN_HTTP = re.compile(r"HTTP response to HTTPS client", re.IGNORECASE)
 _UNTRUSTED = re.compile(r"x509:|certificate", re.IGNORECASE)
+_HAS_ENDED = re.compile(r"/proc/\d+/\w+: no such (process|file)", re.IGNORECASE)
 _GOING = re.compile(r"removal .* in progress|marked for removal|being removed", re.IGNORECASE)
 _NOT_THERE = re.compile(r"no such (container|exec|volume)|could not find|no container with", re.IGNORECASE)
 
@@ -68,6 +69,11 @@ def translate(problem: Exception | Answer, what: str) -> errors.HigginsError:
 def is_going(problem: errors.HigginsError) -> bool:
     """Whether a refusal to remove a container means that its removal goes on already."""
     return bool(_GOING.search(problem.message))
+
+
+def came_too_late(answer: Answer) -> bool:
+    """Whether a look was refused because a container's process ended during it: podman issue 16383, until its version 4.4."""
+    return answer.status >= 500 and bool(_HAS_ENDED.search(words(answer.body)))
 
 
 def words(body: bytes) -> str:
@@ -108,6 +114,7 @@ def _refusal(status: int, text: str, what: str) -> errors.HigginsError:
         (status == 501, errors.Unsupported),
         (status < 500, errors.Invalid),
         (status == 503, errors.Unavailable),
+        (_HAS_ENDED.search(text), errors.NotReady),
         (_FOR_GOOD.search(text), errors.Invalid),
     ):
         if fits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import threading
 import time
@@ -24,6 +25,7 @@ START_TIMEOUT_S = 180.0
 REMOVE_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 10.0
 WAIT_STEP_S = 0.05
+LOOK_PAUSES_S = (0.01, 0.05, 0.25)
 
 
 class Verbs:
@@ -235,9 +237,17 @@ class Verbs:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = 60.0,
     ) -> Answer:
-        """One call, its failures told in Higgins' own errors."""
+        """One call, its failures told in Higgins' own errors; a look that came too late is taken again."""
+        ask = functools.partial(
+            self.http.call, method, path, query=query, body=body, headers=headers, timeout_s=timeout_s
+        )
         try:
-            answer = self.http.call(method, path, query=query, body=body, headers=headers, timeout_s=timeout_s)
+            answer = ask()
+            for pause_s in LOOK_PAUSES_S if method == "GET" else ():
+                if not faults.came_too_late(answer):
+                    break
+                time.sleep(pause_s)
+                answer = ask()
         except (OSError, http.client.HTTPException) as problem:
             raise faults.translate(problem, what) from problem
         if answer.status >= 400:

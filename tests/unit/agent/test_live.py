@@ -71,7 +71,7 @@ def test_files_both_ways(live):
     big = bytes(300_000)
     tar = tar_of(a=b"one", b=big)
     live.put_archive("c1", "c1", "/tmp", (tar[at : at + 7000] for at in range(0, len(tar), 7000)))
-    with live.get_archive("c1", "c1", "/data/a") as (found, chunks):
+    with live.get_archive("c1", "c1", "/tmp/a") as (found, chunks):
         assert (found.name, found.size) == ("a", 3)
         got = io.BytesIO(b"".join(chunks))
     with tarfile.open(fileobj=got) as archive:
@@ -167,10 +167,10 @@ def test_of_a_long_log_the_newest_lines_come_and_that_is_said(live, monkeypatch,
 def test_questions_about_one_pod_leave_room_for_others(live, house):
     house.controller.wish(assignment("c2", container("c2", environment={"FAKE_LOG": "other"})))
     house.controller.wait_for("c2", Phase.RUNNING)
-    live.put_archive("c1", "c1", "/data", [tar_of(a=bytes(20_000_000))])
+    live.put_archive("c1", "c1", "/tmp", [tar_of(a=bytes(20_000_000))])
     with contextlib.ExitStack() as held:
         for _ in range(THREADS // 2):
-            held.enter_context(live.get_archive("c1", "c1", "/data/a"))
+            held.enter_context(live.get_archive("c1", "c1", "/tmp/a"))
         with pytest.raises(errors.Busy, match="Try again"):
             live.ask("c1", "c1", "logs", contract.LogsQuestion(), contract.TextAnswer)
         assert live.ask("c2", "c2", "logs", contract.LogsQuestion(), contract.TextAnswer).text == "other\n"

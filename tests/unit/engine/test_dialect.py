@@ -114,6 +114,7 @@ def test_times_as_go_writes_them():
         (400, "unknown or invalid runtime name: x", errors.Unsupported),
         (500, "the disk of the host is full: no space left on device", errors.OutOfCapacity),
         (500, "something odd", errors.NotReady),
+        (500, "open /proc/8613/cgroup: no such file or directory", errors.NotReady),
         (501, "not here", errors.Unsupported),
         (503, "shutting down", errors.Unavailable),
     ],

@@ -26,7 +26,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.released.wait(20)
             self.close_connection = True
             return
-        self.send_response(200)
+        too_late = self.server.too_late.get(self.path, 0)
+        if too_late:
+            self.server.too_late[self.path] = too_late - 1
+            answer = b'{"message":"open /proc/8613/cgroup: no such process","response":500}'
+        self.send_response(500 if too_late else 200)
         self.send_header("Api-Version", self.server.version)
         self.send_header("Content-Length", str(len(answer) + self.server.missing_bytes.get(self.path, 0)))
         self.end_headers()
@@ -46,7 +50,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path):
         super().__init__(path, Handler)
-        self.seen, self.answers, self.missing_bytes = [], {}, {}
+        self.seen, self.answers, self.missing_bytes, self.too_late = [], {}, {}, {}
         self.version, self.hang_up, self.released = "1.44", False, threading.Event()
 
 
@@ -103,6 +107,16 @@ def test_an_answer_that_ends_in_the_middle_is_unavailable(server):
     server.missing_bytes["/v1.44/info"] = 10
     with pytest.raises(errors.Unavailable):
         engine.info()
+    engine.close()
+
+
+@pytest.mark.parametrize(("times", "seen"), [(1, 2), (3, 4), (9, 4)])
+def test_a_look_that_came_too_late_is_taken_again(server, times, seen):
+    engine = load.open_engine("podman", f"unix://{server.server_address}")
+    server.too_late["/v1.44/info"] = times
+    with pytest.raises(errors.NotReady) if times == 9 else contextlib.nullcontext():
+        engine.call("GET", "/info", "tell about itself")
+    assert [path for path, _ in server.seen].count("/v1.44/info") == seen
     engine.close()
 
 
