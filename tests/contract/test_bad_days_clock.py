@@ -1,6 +1,6 @@
 """The control plane's clock goes back an hour in the middle of work: nothing waits for it, is lost, or is told in a wrong order.
 
-The agent's side is in ``unit/agent/test_bad_days``.
+The agent's side is in ``contract/agent/test_bad_days``.
 """
 
 from __future__ import annotations

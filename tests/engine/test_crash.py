@@ -27,14 +27,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "unit" / "agent"))
-
-from controller_double import Controller, assignment, container, serving, until
-
 from higgins.core import model
 from higgins.core.phase import Desired, Phase, PullPolicy, Wish
 from higgins.engine.load import open_engine
 from tests.engine import crash_table
+from tests.host.controller_double import Controller, assignment, container, serving, until
 
 RUNNER = pathlib.Path(__file__).with_name("crash_runner.py")
 DEADLINE_S = 30.0

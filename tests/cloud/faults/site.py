@@ -202,7 +202,8 @@ class Site:
             assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
         if self.request("GET", "/v1/containers").status != 200:
             return False
-        return "The controller knows this host" in self.log("agent", 100_000)
+        said = self.request("GET", "/v1/services", token=self.tenant.cloud.admin.auth_token)
+        return said.status == 200 and any(row["state"] == "up" for row in said.json["services"])
 
     def stop(self, *names):
         """End it, or these of its processes."""

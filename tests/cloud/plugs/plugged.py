@@ -8,17 +8,12 @@ import ipaddress
 import pathlib
 import shutil
 import socket
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "unit" / "agent"))
-
-from agent_house import QUICK
 from cloud_world import Cloud, until
-from controller_double import TOKEN, Controller, assignment, container, serving
 
 from higgins.agent.hands.network import kernel, names
 from higgins.agent.hands.network.plugs import Network
@@ -29,6 +24,8 @@ from higgins.core.phase import Desired, Phase
 from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
+from tests.host.controller_double import TOKEN, Controller, assignment, container, serving
+from tests.host.house import QUICK
 
 ENGINES = ("podman", "docker")
 OVSDB = "unix:/run/openvswitch/db.sock"

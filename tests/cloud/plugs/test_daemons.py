@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +17,6 @@ from plugged import ENGINES, Host, Ports, address
 
 from higgins.agent.hands.network import kernel, names
 from higgins.core import errors, model
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
-
 from tests.engine import running
 
 ALWAYS = {"restart_policy": model.RestartPolicy(name="always")}

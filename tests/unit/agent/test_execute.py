@@ -1,7 +1,6 @@
 """How steps are done: every verb has its doer, and what turns out otherwise than believed is looked at again, whatever the verb."""
 
 import pytest
-from controller_double import assignment, container
 
 from higgins.agent.execute import Executor, Replan
 from higgins.agent.hands.file import Files
@@ -11,6 +10,7 @@ from higgins.agent.steps import Step, Verb
 from higgins.core import errors
 from higgins.engine.fake.driver import FakeEngine
 from higgins.engine.fake.store import MemoryStore
+from tests.host.controller_double import assignment, container
 
 OWN_WAY = {Verb.FAIL, Verb.PULL}  # one does nothing, the other takes its time
 

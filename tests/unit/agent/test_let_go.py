@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from test_plan import want
-
 from higgins.agent.journal import Journal
 from higgins.agent.loop import Loop, Timings
 from higgins.agent.plan import Have, Step
 from higgins.agent.queue import WorkQueue
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase
+from tests.host.plans import want
 
 
 class Hands:

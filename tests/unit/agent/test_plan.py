@@ -3,34 +3,9 @@
 import dataclasses
 
 from higgins.agent.plan import Have, plan, waiting
-from higgins.core import model
-from higgins.core.model import ContainerFacts, ContainerSpec, Mount, PodSpec, RestartPolicy, VolumeGrant
-from higgins.core.phase import Desired, EngineState, PullPolicy, Wish
-
-SPEC = ContainerSpec(uuid="c1", name="web", image="nginx", pull_policy=PullPolicy.IF_NOT_PRESENT)
-
-
-def want(spec=SPEC, *, others=(), init=(), auto_remove=False, auto_heal=False, **changes):
-    pod = PodSpec(containers=(spec, *others), init_containers=init, auto_remove=auto_remove, auto_heal=auto_heal)
-    given = {"generation": 1, "desired": Desired.RUNNING, "run": 1, "build": 1, "wish": Wish.CREATE} | changes
-    return model.Assignment(uuid="c1", project_id="p", name="web", request_id="req-1", spec=pod, **given)
-
-
-def facts(state, uuid="c1", *, build=1, **more):
-    return ContainerFacts(uuid=uuid, pod="c1", state=state, build=build, **more)
-
-
-def have(*found, run=0, **more):
-    return Have(
-        containers={each.uuid: each for each in found},
-        runs={each.uuid: run for each in found} or {"c1": run},
-        builds={each.uuid: each.build for each in found} | more.pop("builds", {}),
-        **more,
-    )
-
-
-def printed(wanted, found):
-    return "\n".join(map(str, plan(wanted, found)))
+from higgins.core.model import ContainerSpec, Mount, RestartPolicy, VolumeGrant
+from higgins.core.phase import Desired, EngineState, PullPolicy
+from tests.host.plans import SPEC, facts, have, printed, want
 
 
 def test_a_new_container():

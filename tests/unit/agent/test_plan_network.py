@@ -2,23 +2,9 @@
 
 import dataclasses
 
-from test_plan import facts, have, printed, want
-
-from higgins.core.model import ContainerSpec, FixedIp, Plug
+from higgins.core.model import ContainerSpec, FixedIp
 from higgins.core.phase import Desired, EngineState, PullPolicy
-
-ONE = Plug(port="p1", network="n1", mac="fa:16:3e:00:00:01", mtu=1442, fixed_ips=(FixedIp(addr="10.0.0.5", prefix_length=24),))  # fmt: skip
-TWO = Plug(port="p2", network="n2", mac="fa:16:3e:00:00:02", mtu=1442)
-
-
-def on(*plugs, **words):
-    made = want(plugs=plugs, **words)
-    return dataclasses.replace(made, spec=dataclasses.replace(made.spec, network_driver="neutron"))
-
-
-def running(*ports, namespace=True, plugs=None, **more):
-    found = facts(EngineState.RUNNING, ports=ports if namespace is None else None)
-    return have(found, run=1, namespace=namespace, plugs=plugs or {}, **more)
+from tests.host.plans import ONE, TWO, facts, have, on, printed, running, want
 
 
 def test_ports_are_plugged_before_a_container_is_made():

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from test_plan import SPEC, facts, have, printed, want
-
 from higgins.agent.journal import Journal
 from higgins.agent.report import phase_of
 from higgins.core.model import Assignment, Mount, VolumeGrant
 from higgins.core.phase import Desired, EngineState, Phase
+from tests.host.plans import SPEC, facts, have, printed, want
 
 GRANT = VolumeGrant(uuid="made", name="v1", driver="cinder", connection='{"auth_password": "canary"}')
 MOUNTING = dataclasses.replace(SPEC, mounts=(Mount(destination="/d", driver="cinder", volume="made", size_gib=1),))

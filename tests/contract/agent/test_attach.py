@@ -4,9 +4,6 @@ import dataclasses
 import sqlite3
 
 import pytest
-from agent_house import QUICK
-from controller_double import assignment, container, until
-from test_plan_network import ONE, TWO, on, running
 from wires import Kernel, Switch
 
 from higgins.agent.hands.network.plugs import Network
@@ -14,6 +11,9 @@ from higgins.agent.journal import Journal, PodEntry
 from higgins.agent.report import in_trouble, status_of
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, Wish
+from tests.host.controller_double import assignment, container, until
+from tests.host.house import QUICK
+from tests.host.plans import ONE, TWO, on, running
 
 SHORT = dataclasses.replace(QUICK, wish_deadline_s=0.3)
 

@@ -6,12 +6,12 @@ import shutil
 import threading
 
 import pytest
-from agent_house import QUICK
-from controller_double import assignment, container, until
 
 from higgins.agent.chores.orphans import Leftovers
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
+from tests.host.controller_double import assignment, container, until
+from tests.host.house import QUICK
 
 ALWAYS = PullPolicy.ALWAYS
 

@@ -3,13 +3,12 @@
 import pathlib
 import threading
 
-from controller_double import TOKEN, Controller, serving
-
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
 from higgins.engine.fake.driver import FakeEngine
 from higgins.engine.fake.store import MemoryStore
 from higgins.wire.client import WireClient
+from tests.host.controller_double import TOKEN, Controller, serving
 
 QUICK = Timings(
     backoff_first_s=0.02,

@@ -5,7 +5,8 @@ import shutil
 import tempfile
 
 import pytest
-from agent_house import House
+
+from tests.host.house import House
 
 
 @pytest.fixture

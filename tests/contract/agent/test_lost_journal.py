@@ -1,10 +1,10 @@
 """A journal that is gone: what its host has started before is not known, and the operator chooses what that means (ADR 0007)."""
 
 import pytest
-from controller_double import assignment, container, until
 
 from higgins.agent.journal import Journal
 from higgins.core.phase import Phase
+from tests.host.controller_double import assignment, container, until
 
 ENDS_AT_ONCE = {"FAKE_RUN_FOR_S": "0"}
 

@@ -7,7 +7,6 @@ import stat
 import tarfile
 
 import pytest
-from controller_double import assignment, container, until
 
 from higgins.agent.live import answers
 from higgins.agent.live.server import THREADS
@@ -15,6 +14,7 @@ from higgins.core import errors
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.wire import contract
 from higgins.wire.client import LiveClient, WireClient
+from tests.host.controller_double import assignment, container, until
 
 
 @pytest.fixture

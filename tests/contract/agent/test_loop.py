@@ -4,11 +4,10 @@ import dataclasses
 import pathlib
 import threading
 
-from agent_house import QUICK
-from controller_double import assignment, container, until
-
 from higgins.core import model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
+from tests.host.controller_double import assignment, container, until
+from tests.host.house import QUICK
 
 
 def test_create_and_start_is_one_report_and_three_calls(house):

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 
 import pytest
-from controller_double import assignment, container
 
 from higgins.core import model
 from higgins.core.phase import Phase, PullPolicy
 from higgins.wire import contract
 from higgins.wire.client import LiveClient
+from tests.host.controller_double import assignment, container
 
 MISSING, NEVER, ALWAYS = PullPolicy.IF_NOT_PRESENT, PullPolicy.NEVER, PullPolicy.ALWAYS
 PRIVATE = "127.0.0.1:5001/team/forbidden:1"
