@@ -14,7 +14,7 @@ from higgins.core import errors
 from higgins.engine import api
 from higgins.engine.dialect import cgroups, faults, processes, streams, translate
 from higgins.engine.dialect.http import CHUNK_BYTES, Query, Stream
-from higgins.engine.dialect.verbs import Verbs, filters_of, quoted
+from higgins.engine.dialect.verbs import LOOK_PAUSES_S, Verbs, filters_of, quoted
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 
@@ -121,7 +121,7 @@ class Dialect(Verbs):
 
     def _opened_log(self, stack: contextlib.ExitStack, path: str, what: str, query: Query) -> Stream:
         # Podman looks for the last lines from the end of the log, and refuses what it finds there while one is being written.
-        for pause_s in (0.01, 0.05, 0.25):
+        for pause_s in LOOK_PAUSES_S:
             try:
                 return stack.enter_context(self.opened("GET", path, what, query=query))
             except errors.NotReady:
