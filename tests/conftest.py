@@ -10,12 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 CLOUD = "cloud"
 """The worker that stands inside the test cloud's namespaces, and the tests that only it can run."""
-SHARED = ("tests/contract/cli/", "tests/contract/test_bad_days_users.py")
 
 
 def together(nodeid: str) -> str:
     """The name of the tests that stay on one worker, in order, because they share what is slow to start; most are alone."""
-    if nodeid.startswith(SHARED):
+    if nodeid.startswith("tests/contract/cli/"):
         return "one service"
     if nodeid.startswith("tests/cloud/"):
         return CLOUD

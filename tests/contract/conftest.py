@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from store_rows import Counter, Rows
+from store_rows import Counter, Rows, empty_database
 
-from higgins.store import migrate
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from tests.whole import running_service, site
@@ -20,7 +19,7 @@ __all__ = ["running_service", "site"]
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("template") / "empty.db"
-    migrate.upgrade(f"sqlite:///{path}")
+    path.write_bytes(empty_database())
     return path
 
 

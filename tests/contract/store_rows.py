@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import pathlib
+import tempfile
 import threading
 import time
 import uuid
@@ -13,7 +16,7 @@ from typing import Any
 from higgins.core import model
 from higgins.core.caller import Scope
 from higgins.core.phase import Desired, Phase, Wish
-from higgins.store import actions, hosts, pods, quotas
+from higgins.store import actions, hosts, migrate, pods, quotas
 from higgins.store.agents import reports
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
@@ -161,3 +164,12 @@ class Rows:
 def status(phase: Phase, generation: int, run: int = 1, reason: str = "") -> model.PodStatus:
     """A status as an agent reports it."""
     return model.PodStatus(phase=phase, observed_generation=generation, observed_run=run, reason=reason)
+
+
+@functools.cache
+def empty_database() -> bytes:
+    """A migrated SQLite file without rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "empty.db"
+        migrate.upgrade(f"sqlite:///{path}")
+        return path.read_bytes()

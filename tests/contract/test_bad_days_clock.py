@@ -1,6 +1,6 @@
 """The control plane's clock goes back an hour in the middle of work: nothing waits for it, is lost, or is told in a wrong order.
 
-The agent's side is in ``contract/agent/test_bad_days``.
+The agent's side is in ``engine/service/test_bad_days_agent``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
 """A host for tests: its fake engine, its state directory, its controller over the real wire, and agents that come and go."""
 
 import pathlib
+import shutil
+import tempfile
 import threading
+
+import pytest
 
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
@@ -101,3 +105,14 @@ class House:
             self.agent.stop()
             self.agent = None
             self.engine = self.new_engine()
+
+
+@pytest.fixture
+def house():
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hg"))
+    house = House(root)
+    yield house
+    house.stop()
+    if house.serve:
+        house.close_wire()
+    shutil.rmtree(root)

@@ -107,6 +107,9 @@ class Answer:
         return self.json["errors"][0]
 
 
+_POLICY = Policy()
+
+
 class World:
     """The control plane, a host, and ways to call the one and to speak for the other. The folder holds a migrated database."""
 
@@ -114,7 +117,7 @@ class World:
         self.db = session.Database(f"sqlite:///{folder}/higgins.db", durable=False)
         self.sealer = Sealer(secrets.token_bytes(32))
         self.agent = AgentDouble()
-        self.policy = Policy(policy_file)
+        self.policy = Policy(policy_file) if policy_file else _POLICY
         with self.db.write() as tx:
             uuid = installation.ensure(tx, self.sealer)
         means = Means(

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 
 import sqlalchemy
+from store_rows import empty_database
 
 from higgins.control.means import Means
 from higgins.control.requests import NewContainer
@@ -24,7 +25,7 @@ from higgins.policy.enforce import Policy
 from higgins.provision.loop import Provisioner
 from higgins.provision.volumes import Volumes
 from higgins.scheduler.loop import Scheduler
-from higgins.store import hosts, migrate, pods
+from higgins.store import hosts, pods
 from higgins.store.agents import reports
 from higgins.store.pods import Pod
 from higgins.store.records import installation
@@ -94,12 +95,15 @@ class Agent:
         self.asked.append((address, token, "put_archive", (path, b"".join(tar))))
 
 
+_POLICY = Policy()
+
+
 class ControlPlane:
     """One installation with one host that is up."""
 
     def __init__(self, folder: pathlib.Path, **settings: object) -> None:
         self.url = f"sqlite:///{folder / 'higgins.db'}"
-        migrate.upgrade(self.url)
+        (folder / "higgins.db").write_bytes(empty_database())
         self.statements = Statements()
         self.time = datetime.datetime(2026, 3, 4, 12, 0, 0)  # noqa: DTZ001 - the store's times have no zone
         self.db = Database(self.url, observer=self.statements, clock=lambda: self.time, durable=False)
@@ -111,7 +115,7 @@ class ControlPlane:
         self.means = Means(
             db=self.db,
             sealer=self.sealer,
-            policy=Policy(),
+            policy=_POLICY,
             hint=lambda host_id, *, straight=False: self.hints.append(host_id),
             installation=installed,
             settings=Settings(**settings),

@@ -1,26 +1,26 @@
 """Bad days that users have or make, against the whole running service with the fake engine: a clear answer, and nothing left of it.
 
-Each bad day of the issue, and where it is tested (``engine/`` with real podman; the others with the fake engine or none):
+Each bad day, and where it is tested (here, in ``engine`` with a real engine, or in ``contract``):
 
 ================================  =====================================================================================
-unknown image                     here; ``engine/test_bad_days_podman``, ``engine/test_pull``, ``contract/agent/test_bad_days``
-unreachable registry              here; ``engine/test_bad_days_podman``, ``engine/test_pull``, ``contract/agent/test_bad_days``
-no memory on the host             here; ``contract/loops/test_scheduler_loop``; too little inside: ``engine/test_bad_days_podman``
+unknown image                     here; ``test_bad_days_podman``, ``test_pull``, ``test_bad_days_agent``
+unreachable registry              here; ``test_bad_days_podman``, ``test_pull``, ``test_bad_days_agent``
+no memory on the host             here; ``contract/loops/test_scheduler_loop``; too little inside: ``test_bad_days_podman``
 illegal names, broken JSON,       here; every field in ``contract/api/test_containers``, ``contract/api/test_requests``
 wrong types
 two creates with one name         here; races in ``contract/control/test_control_create``
-delete while pulling              here; ``engine/test_bad_days_podman``, ``contract/agent/test_loop``
+delete while pulling              here; ``test_bad_days_podman``, ``contract/agent/test_loop``
 stop of a stopped container       here; every action in every state in ``contract/api/test_actions``
-disk full                         ``engine/test_bad_days_disk`` (database, journal, injected files, podman's own store),
-                                  ``contract/agent/test_bad_days``
-engine not running at start       ``engine/service/test_bad_days_engine``, ``engine/test_bad_days_podman``, ``contract/agent/test_bad_days``
-engine killed during work         ``engine/service/test_bad_days_engine``, ``engine/test_bad_days_podman``, ``contract/agent/test_bad_days``
-API, controller, agent, supervisor ``engine/service/test_bad_days_killed``; the agent at every point:
-killed -9                         ``engine/test_crash``; a writer inside its transaction: ``contract/store/test_store_tables``
-the service stopped and started   ``engine/service/test_bad_days_restart``, ``engine/test_bad_days_podman``
-clock going back                  ``test_bad_days_clock``, ``contract/agent/test_bad_days``
-secrets seen by others            ``engine/service/test_bad_days_secrets``; the journal in ``contract/agent/test_bad_days``
-what stands alone                 ``engine/service/test_bad_days_restart`` (planted, found, repaired), ``contract/store/test_store_upkeep``
+disk full                         ``test_bad_days_disk`` (database, journal, injected files, podman's own store),
+                                  ``test_bad_days_agent``
+engine not running at start       ``test_bad_days_engine``, ``test_bad_days_podman``, ``test_bad_days_agent``
+engine killed during work         ``test_bad_days_engine``, ``test_bad_days_podman``, ``test_bad_days_agent``
+API, controller, agent, supervisor ``test_bad_days_killed``; the agent at every point:
+killed -9                         ``test_crash``; a writer inside its transaction: ``contract/store/test_store_tables``
+the service stopped and started   ``test_bad_days_restart``, ``test_bad_days_podman``
+clock going back                  ``contract/test_bad_days_clock``, ``test_bad_days_agent``
+secrets seen by others            ``test_bad_days_secrets``; the journal in ``test_bad_days_agent``
+what stands alone                 ``test_bad_days_restart`` (planted, found, repaired), ``contract/store/test_store_upkeep``
 ================================  =====================================================================================
 """
 
