@@ -167,7 +167,7 @@ def test_of_a_long_log_the_newest_lines_come_and_that_is_said(live, monkeypatch,
 def test_questions_about_one_pod_leave_room_for_others(live, house):
     house.controller.wish(assignment("c2", container("c2", environment={"FAKE_LOG": "other"})))
     house.controller.wait_for("c2", Phase.RUNNING)
-    live.put_archive("c1", "c1", "/tmp", [tar_of(a=bytes(20_000_000))])
+    live.put_archive("c1", "c1", "/tmp", [tar_of(a=bytes(3_000_000))])
     with contextlib.ExitStack() as held:
         for _ in range(THREADS // 2):
             held.enter_context(live.get_archive("c1", "c1", "/tmp/a"))
