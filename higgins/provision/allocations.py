@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from higgins.cloud.placement import Placement
-from higgins.control.container.allocation import allocate, allocation_of
+from higgins.control.container.room import allocate, allocation_of
 from higgins.core import errors, resources
 from higgins.provision.kinds import Made, Task
 from higgins.provision.plan import Want

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from higgins.cloud import placement as cloud
-from higgins.control.container.allocation import allocation_of
+from higgins.control.container.room import allocation_of
 from higgins.core import errors, resources
 from higgins.scheduler.choose import Ask, Option
 from higgins.scheduler.claims import Silent, claim

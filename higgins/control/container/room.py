@@ -1,6 +1,7 @@
-"""Room at Placement for a container that is to grow, had before the wish is written, so that a refusal is answered at once and changes nothing.
+"""A pod's allocation at Placement as everybody asks for it; and room for a container that is to grow, had before the wish is written.
 
-Whatever becomes of the wish, provisioning makes the allocation as the pod's row says; here it is only made large enough for either size.
+So a refusal is answered at once and changes nothing. Whatever becomes of the wish, provisioning makes the allocation as the pod's row says;
+for a wish it is only made large enough for either size.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from higgins.control.container.allocation import allocate, allocation_of
+from higgins.cloud.placement import Allocation, Full, Placement
 from higgins.control.means import Means
-from higgins.core import errors
+from higgins.core import errors, resources
 from higgins.store import hosts
 from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.holds import Holder
@@ -98,3 +99,27 @@ def _note(means: Means, holder: Holder, pod: Pod) -> hosts.Host | None:
         ledger.ask(tx, pod.uuid, [asked], host_id=pod.host_id, known=known)
         provisioning.again(tx, pod.uuid)
         return hosts.by_id(tx, pod.host_id)
+
+
+def allocation_of(pod: Pod, host_uuid: str, generation: int | None = None) -> Allocation:
+    """What a pod of this size takes of that host; ``generation`` is that of the allocation it has, if it has one."""
+    return Allocation(
+        consumer=pod.uuid,
+        amounts={host_uuid: resources.amounts(pod)},
+        project_id=pod.project_id,
+        user_id=pod.user_id,
+        consumer_type=pod.kind.upper(),
+        generation=generation,
+    )
+
+
+def allocate(placement: Placement, wanted: Allocation) -> None:
+    """Have a pod take this of its host: ``OutOfCapacity`` when it has no room, ``Unavailable`` while Placement does not know it."""
+    try:
+        placement.allocate(wanted)
+    except Full as error:
+        raise errors.OutOfCapacity(resources.no_room(error.resource_class)) from error
+    except errors.Invalid as error:
+        raise errors.Unavailable(
+            f"Placement does not know the container's host yet. Wait until it does. It says: {error.message}"
+        ) from error
