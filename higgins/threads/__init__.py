@@ -1,1 +1,4 @@
-"""What threads need of each other, whatever they do: several things at once, turns, what is put off, types learnt in turn. Knows only core."""
+"""What threads need of each other, whatever they do: several things at once, turns, what is put off, what a process has only once.
+
+Knows only core.
+"""

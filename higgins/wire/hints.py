@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from higgins.threads import private_sockets
+
 LOG = logging.getLogger(__name__)
 
 SCHEDULE = "schedule"
@@ -113,13 +115,7 @@ class DatagramEar:
 
     def start(self) -> None:
         """Listen; a socket that a dead process left there is replaced."""
-        self._path.unlink(missing_ok=True)
-        ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        old_mask = os.umask(0o177)
-        try:
-            ear.bind(os.fspath(self._path))
-        finally:
-            os.umask(old_mask)
+        ear = private_sockets.bound(self._path, socket.SOCK_DGRAM)
         self._socket = ear
         self._thread = threading.Thread(target=self._listen, args=(ear,), name="hints", daemon=True)
         self._thread.start()

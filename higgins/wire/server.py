@@ -10,8 +10,7 @@ import asyncio
 import concurrent.futures
 import hashlib
 import logging
-import os
-import pathlib
+import socket
 import ssl
 import threading
 import time
@@ -23,7 +22,7 @@ import msgspec
 from aiohttp import web
 
 from higgins.core import errors, model
-from higgins.threads import typed_json
+from higgins.threads import private_sockets, typed_json
 from higgins.wire import contract, hints
 from higgins.wire.client import fault_of
 from higgins.wire.images import Courier, ImageSource
@@ -187,13 +186,8 @@ class Server:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         if self._address.startswith("unix:"):
-            path = pathlib.Path(self._address.removeprefix("unix:"))
-            path.unlink(missing_ok=True)
-            old_mask = os.umask(0o177)
-            try:
-                await web.UnixSite(runner, str(path)).start()
-            finally:
-                os.umask(old_mask)
+            listening = private_sockets.bound(self._address.removeprefix("unix:"), socket.SOCK_STREAM)
+            await web.SockSite(runner, listening).start()
             return
         if self._tls is None or not self._address.startswith("https://"):
             raise errors.Invalid(

@@ -17,6 +17,7 @@ import pytest
 
 from higgins.core import errors, model
 from higgins.core.phase import EngineState
+from higgins.engine import load
 from higgins.engine.docker import plugin as plugins
 from higgins.engine.ports import Link, TakesPorts
 from tests.engine.conftest import wait_until
@@ -174,6 +175,21 @@ def test_a_container_that_ended_while_nobody_answered_starts_again(bench, lender
     bench.engine.take_ports(lender)
     bench.engine.start(uid)
     assert "198.18.1.5/24" in links(bench, uid)
+
+
+def test_sockets_of_dead_agents_go_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "FOLDER", tmp_path / "plugins")
+    alive = plugins.Plugin("higgins-alive", lambda port: Link(name="x", mac="fa:16:3e:00:00:01"))
+    alive.start()
+    try:
+        for name in ("higgins-dead.sock", "other.sock"):
+            with socket.socket(socket.AF_UNIX) as gone:
+                gone.bind(str(tmp_path / "plugins" / name))
+        load.open_engine("docker", "unix:///nowhere/e.sock").close()
+        assert {path.name for path in (tmp_path / "plugins").iterdir()} == {"higgins-alive.sock", "other.sock"}
+    finally:
+        alive.stop()
+    assert [path.name for path in (tmp_path / "plugins").iterdir()] == ["other.sock"]
 
 
 def test_a_stranger_gets_nothing_from_the_driver(tmp_path, monkeypatch):

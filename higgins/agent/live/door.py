@@ -5,12 +5,15 @@ Knows HTTP and TLS; knows no question.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Any
 
 from cheroot import wsgi
 from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+from higgins.threads import private_sockets
 
 GREETING_S = 5.0
 """How long a caller may be silent until his request has been read: he has all of it at hand."""
@@ -52,10 +55,19 @@ class _Connection(HTTPConnection):
         return bool(super().communicate())  # type: ignore[no-untyped-call]
 
 
+class _Server(wsgi.Server):
+    ConnectionClass = _Connection
+
+    def bind_unix_socket(self, bind_addr: str) -> socket.socket:
+        """Only our own user may ask: cheroot itself would let everybody in."""
+        listening = private_sockets.bound(bind_addr, socket.SOCK_STREAM)
+        self.socket = listening
+        return listening
+
+
 def make_server(bind: object, application: Any, threads: int, tls: tuple[str, str] | None) -> wsgi.Server:
     """A server of such connections, not listening yet; ``tls`` are the paths of a certificate and its key."""
-    server = wsgi.Server(bind, application, numthreads=threads, max=threads * 4, server_name="higgins")
-    server.ConnectionClass = _Connection
+    server = _Server(bind, application, numthreads=threads, max=threads * 4, server_name="higgins")
     server.max_request_header_size = MOST_HEADER_BYTES
     server.max_request_body_size = 0
     server.timeout = PAUSE_S

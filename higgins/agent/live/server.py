@@ -10,7 +10,6 @@ import dataclasses
 import hmac
 import io
 import logging
-import os
 import socket
 import threading
 import urllib.parse
@@ -64,15 +63,10 @@ class LiveServer:
 
     def start(self) -> None:
         """Listen and serve from a thread; ``Unavailable`` when the address cannot be listened on."""
-        before = os.umask(0o177)
         try:
             self._server.prepare()
         except OSError as error:
             raise errors.Unavailable(f"The agent cannot listen for live questions: {error}") from error
-        finally:
-            os.umask(before)
-        if self._path is not None:
-            self._path.chmod(0o600)
         self._thread = threading.Thread(target=self._server.serve, name="live", daemon=True)
         self._thread.start()
 

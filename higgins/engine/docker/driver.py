@@ -16,7 +16,7 @@ from higgins.engine.dialect import translate
 from higgins.engine.dialect.driver import Dialect
 from higgins.engine.docker import translate as docker_translate
 from higgins.engine.docker.networks import Networks, ports_of
-from higgins.engine.docker.plugin import Plugin
+from higgins.engine.docker.plugin import Plugin, bury_the_dead
 from higgins.engine.ports import Link
 
 SIGNAL_IN_STOP = (1, 42)
@@ -30,6 +30,7 @@ class DockerEngine(Dialect):
 
     def __init__(self, socket_path: str, installation: str) -> None:
         super().__init__(socket_path, installation)
+        bury_the_dead()
         self.networks = Networks(self)
         self._plugin: Plugin | None = None
         self._plugin_lock = threading.Lock()

@@ -11,7 +11,7 @@ from typing import Any
 
 from higgins.core import errors
 from higgins.engine.dialect.verbs import Verbs
-from higgins.engine.docker.plugin import PORT
+from higgins.engine.docker.plugin import PORT, PREFIX
 
 MOST_PORTS = 64
 LENGTH_OF_INSTALLATION = 12
@@ -22,7 +22,7 @@ class Networks:
 
     def __init__(self, engine: Verbs) -> None:
         self._engine = engine
-        self.driver = "-".join(filter(None, ("higgins", engine.installation[:LENGTH_OF_INSTALLATION])))
+        self.driver = "-".join(filter(None, (PREFIX, engine.installation[:LENGTH_OF_INSTALLATION])))
         self._made: set[str] = set()
 
     def body(self, body: dict[str, Any], ports: tuple[str, ...]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ an endpoint until dockerd takes it down: whoever starts a container makes its en
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.server
 import logging
-import os
 import socket
 import socketserver
 import threading
@@ -22,14 +22,26 @@ import msgspec
 
 from higgins.core import errors
 from higgins.engine.ports import Link
-from higgins.threads import typed_json
+from higgins.threads import private_sockets, typed_json
 
 LOG = logging.getLogger(__name__)
 FOLDER = Path("/run/docker/plugins")
+PREFIX = "higgins"
 PORT = "higgins.port"
 CONTENT_TYPE = "application/vnd.docker.plugins.v1.1+json"
 NEXT_HOP, ON_LINK = 0, 1
 SILENCE_S = 300.0
+
+
+def bury_the_dead() -> None:
+    """Take away the sockets of agents that ended without a farewell: while one is there, every dockerd of the machine asks it in vain,
+    for half a minute each time that it is asked for its volumes.
+    """
+    for path in FOLDER.glob(f"{PREFIX}*.sock"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(1.0)
+            if caller.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink()
 
 
 class Plugin:
@@ -53,9 +65,9 @@ class Plugin:
         """Listen; ``Unsupported`` where the agent may not."""
         try:
             FOLDER.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
-            self._server = _Server(str(self._path), self.answer)
-            self._path.chmod(0o600)
+            listening = FOLDER.parent / self._path.name
+            self._server = _Server(str(listening), self.answer)
+            listening.rename(self._path)  # only one that answers may be seen in the folder
         except OSError as refused:
             raise errors.Unsupported(
                 f"Docker on this host cannot use ports of Neutron: the agent cannot listen at {self._path} ({refused})."
@@ -127,11 +139,10 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: str, answer: Callable[[str, bytes], tuple[int, dict[str, Any]]]) -> None:
         self.answer = answer
         self._open: set[socket.socket] = set()
-        before = os.umask(0o177)
-        try:
-            super().__init__(path, _Handler)
-        finally:
-            os.umask(before)
+        super().__init__(path, _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = private_sockets.bound(path, socket.SOCK_STREAM)
+        self.server_activate()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Keep the connection in mind: dockerd holds on to it, and so would whoever answers there."""
