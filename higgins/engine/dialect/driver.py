@@ -115,7 +115,13 @@ class Dialect(Verbs):
         what = "read the container's logs"
         stack = contextlib.ExitStack()
         path = f"/containers/{quoted(translate.name_of(uuid))}/logs"
-        stream = self._opened_log(stack, path, what, query)
+        try:
+            stream = self._opened_log(stack, path, what, query)
+        except errors.NotReady:
+            if tail is None or follow:
+                raise
+            here = tail  # Podman finds no lines from the end of a log that never rests
+            stream = stack.enter_context(self.opened("GET", path, what, query={**query, "tail": "all"}))
         chunks = streams.translated(streams.unframed(stream) if framed else stream.chunks(), what)
         return _LogChunks(stack, chunks if here is None else streams.last_lines(chunks, here, MOST_OUTPUT_BYTES))
 

@@ -120,6 +120,17 @@ def test_a_look_that_came_too_late_is_taken_again(server, times, seen):
     engine.close()
 
 
+def test_the_last_lines_of_a_log_that_never_rests_are_counted_here(server):
+    engine = load.open_engine("podman", f"unix://{server.server_address}")
+    server.answers["/v/libpod/containers/higgins-u/json"] = b'{"Config":{"Tty":true}}'
+    server.answers["/v1.44/containers/higgins-u/logs"] = b"one\ntwo\nthree\n"
+    asked = "/v1.44/containers/higgins-u/logs?stdout=true&stderr=true&timestamps=false&tail={}&follow=false"
+    server.too_late[asked.format(2)] = 99
+    assert b"".join(engine.logs("u", tail=2)) == b"two\nthree\n"
+    assert [path for path, _ in server.seen if "tail=" in path] == [*[asked.format(2)] * 4, asked.format("all")]
+    engine.close()
+
+
 def test_closing_breaks_an_open_stream(server):
     engine = load.open_engine("docker", f"unix://{server.server_address}")
     labels = b'{"higgins.uuid":"u","higgins.pod":"p","higgins.installation":""}'
