@@ -182,14 +182,17 @@ def test_sockets_of_dead_agents_go_and_no_others(tmp_path, monkeypatch):
     alive = plugins.Plugin("higgins-alive", lambda port: Link(name="x", mac="fa:16:3e:00:00:01"))
     alive.start()
     try:
-        for name in ("higgins-dead.sock", "other.sock"):
+        for name in ("higgins-dead.sock", "higgins-young.sock", "other.sock"):
             with socket.socket(socket.AF_UNIX) as gone:
                 gone.bind(str(tmp_path / "plugins" / name))
+        for name in ("higgins-alive.sock", "higgins-dead.sock", "other.sock"):
+            os.utime(tmp_path / "plugins" / name, (1e9, 1e9))
         load.open_engine("docker", "unix:///nowhere/e.sock").close()
-        assert {path.name for path in (tmp_path / "plugins").iterdir()} == {"higgins-alive.sock", "other.sock"}
+        left = {path.name for path in (tmp_path / "plugins").iterdir()}
+        assert left == {"higgins-alive.sock", "higgins-young.sock", "other.sock"}
     finally:
         alive.stop()
-    assert [path.name for path in (tmp_path / "plugins").iterdir()] == ["other.sock"]
+    assert not (tmp_path / "plugins" / "higgins-alive.sock").exists()
 
 
 def test_a_stranger_gets_nothing_from_the_driver(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import logging
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ PORT = "higgins.port"
 CONTENT_TYPE = "application/vnd.docker.plugins.v1.1+json"
 NEXT_HOP, ON_LINK = 0, 1
 SILENCE_S = 300.0
+YOUNG_S = 10.0
+"""A socket that was made so lately may be another agent's that does not listen yet."""
 
 
 def bury_the_dead() -> None:
@@ -39,6 +42,8 @@ def bury_the_dead() -> None:
     """
     for path in FOLDER.glob(f"{PREFIX}*.sock"):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            if time.time() - path.stat().st_mtime < YOUNG_S:
+                continue
             caller.settimeout(1.0)
             if caller.connect_ex(str(path)) == errno.ECONNREFUSED:
                 path.unlink()
@@ -65,9 +70,7 @@ class Plugin:
         """Listen; ``Unsupported`` where the agent may not."""
         try:
             FOLDER.mkdir(parents=True, exist_ok=True)
-            listening = FOLDER.parent / self._path.name
-            self._server = _Server(str(listening), self.answer)
-            listening.rename(self._path)  # only one that answers may be seen in the folder
+            self._server = _Server(str(self._path), self.answer)
         except OSError as refused:
             raise errors.Unsupported(
                 f"Docker on this host cannot use ports of Neutron: the agent cannot listen at {self._path} ({refused})."
