@@ -16,19 +16,9 @@ from higgins.core.phase import EngineState
 from higgins.engine import api
 from tests import machine
 from tests.engine.conftest import FOREVER, wait_until
+from tests.tars import tar_of
 
 ability = pytest.mark.ability
-
-
-def tar_of(**files: bytes) -> io.BytesIO:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    buffer.seek(0)
-    return buffer
 
 
 def opened(chunks) -> tarfile.TarFile:
@@ -179,7 +169,7 @@ def test_top_with_arguments(bench):
 def test_files_go_in_and_out(bench):
     uid = bench.started(FOREVER)
     content = b"x" * 300_000
-    bench.engine.put_archive(uid, "/tmp", tar_of(**{"a.txt": b"hello\n", "big": content}))
+    bench.engine.put_archive(uid, "/tmp", io.BytesIO(tar_of(**{"a.txt": b"hello\n", "big": content})))
     assert bench.engine.exec(uid, ("cat", "/tmp/a.txt"), timeout_s=20).output == b"hello\n"
     with bench.engine.get_archive(uid, "/tmp/big") as (stat, chunks):
         archive = opened(chunks)
@@ -204,7 +194,7 @@ def test_copying_what_is_not_there(bench):
     with pytest.raises(errors.NotFound), bench.engine.get_archive(uid, "/no/such/file"):
         pass
     with pytest.raises(errors.NotFound):
-        bench.engine.put_archive(uid, "/no/such/dir", tar_of(a=b"a"))
+        bench.engine.put_archive(uid, "/no/such/dir", io.BytesIO(tar_of(a=b"a")))
 
 
 @ability("commit")

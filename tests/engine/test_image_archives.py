@@ -13,6 +13,7 @@ import pytest
 from higgins.core import errors
 from higgins.engine.api import abilities
 from tests.engine.conftest import Bench
+from tests.tars import tar_of
 
 ability = pytest.mark.ability
 
@@ -20,16 +21,6 @@ ability = pytest.mark.ability
 def saved(bench: Bench, name: str) -> bytes:
     with bench.engine.save_image(name) as chunks:
         return b"".join(chunks)
-
-
-def tar_of(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def renamed(archive: bytes, name: str) -> bytes:
@@ -107,7 +98,7 @@ def test_an_archive_without_the_layer_that_its_config_names_is_invalid_and_leave
     manifest = json.dumps([{"Config": "c.json", "RepoTags": [name], "Layers": ["l.tar"]}]).encode()
     members = {"c.json": config, "manifest.json": manifest} | ({"l.tar": bytes(10240)} if lies else {})
     with pytest.raises(errors.Invalid):
-        bench.engine.load_image(name, chunks_of(tar_of(members)))
+        bench.engine.load_image(name, chunks_of(tar_of(**members)))
     with pytest.raises(errors.ImageNotFound):
         bench.engine.image(name)
 

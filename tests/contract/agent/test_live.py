@@ -15,6 +15,7 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.wire import contract
 from higgins.wire.client import LiveClient, WireClient
 from tests.host.controller_double import assignment, container, until
+from tests.tars import tar_of
 
 
 @pytest.fixture
@@ -25,16 +26,6 @@ def live(house):
     client = LiveClient(house.live, "live-token")
     yield client
     client.close()
-
-
-def tar_of(**files):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def test_logs_exec_top_and_stats(live):

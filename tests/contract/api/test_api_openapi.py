@@ -22,7 +22,7 @@ from higgins.core.phase import Phase
 from higgins.store.quotas import Limits
 
 EVERYTHING = (*ROUTES, *public_routes(Metrics(), lambda: None, ROUTES))
-EXAMPLES = int(os.environ.get("HIGGINS_FUZZ_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("HIGGINS_FUZZ_EXAMPLES", "4"))
 """Few, so that the tier stays quick; a night run sets many."""
 CHECKS = [
     checks.not_a_server_error,
