@@ -33,13 +33,18 @@ def proxy():
 
 @pytest.fixture
 def service(proxy):
-    session = keystone.Session(auth=noauth.NoAuth(), timeout=0.5, user_agent="test")
+    return service_behind(proxy, timeout_s=60)
+
+
+def service_behind(proxy, *, timeout_s):
+    session = keystone.Session(auth=noauth.NoAuth(), timeout=timeout_s, user_agent="test")
     own = adapter.Adapter(session, endpoint_override=f"http://{proxy.address}")
     return Service(own, session, "Neutron", path="/v2.0")
 
 
 @pytest.mark.parametrize("answer", BECOMES)
-def test_an_answer_that_is_none_is_an_error_that_names_the_service(proxy, service, answer):
+def test_an_answer_that_is_none_is_an_error_that_names_the_service(proxy, answer):
+    service = service_behind(proxy, timeout_s=0.5 if answer == "hang" else 60)
     with proxy.board.armed(Fault(site=SITE, answer=answer)) as fault, pytest.raises(errors.HigginsError) as told:
         service.call("GET", "/ports")
     assert (type(told.value), fault.hits) == (BECOMES[answer], 1)
