@@ -178,7 +178,7 @@ class Loop:
             self._queue.add(uuid)
 
     def engine_down(self, reason: str) -> None:
-        """The engine does not answer; pods are left as they are until it does."""
+        """The engine does not answer, for a reason that is a sentence; pods are left as they are until it does."""
         with self._lock:
             self._down = (self._down[0] if self._down else time.monotonic(), reason)
 
@@ -191,8 +191,7 @@ class Loop:
         for want in wants:
             last = self._reporter.latest(want.uuid) or NOTHING_KNOWN
             if last.phase is not Phase.GONE:
-                text = f"The container engine of the host does not answer: {reason}"
-                self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=text))
+                self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=reason))
 
     def look_after(self, uuid: str) -> None:
         """Bring one pod as near to what is wanted as can be now, and report it."""

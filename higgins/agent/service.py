@@ -227,15 +227,15 @@ class Agent:
                     pod = self._observer.hint(event)
                     if pod:
                         self._queue.add(pod)
-                reason = "its event stream ended"
+                reason = "The container engine ended its stream of events."
             except errors.HigginsError as error:
                 reason = error.message
             except Exception:
                 LOG.exception("Following the engine's events broke")
-                reason = "its events could not be read"
+                reason = "The container engine's events could not be read; the log of the host's agent says why."
             if self._stopping.is_set():
                 return
-            LOG.warning("The engine does not answer: %s", reason)
+            LOG.warning("Pods are left as they are until the engine answers: %s", reason)
             self._loop.engine_down(reason)
             self._tell_facts()
             failures = 0 if time.monotonic() - up_since > self._timings.reconnect_most_s else failures + 1

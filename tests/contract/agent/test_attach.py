@@ -117,6 +117,7 @@ def test_the_engine_away_after_a_restart_says_nothing_of_what_is_not_known(house
     house.store.down = True
     start(house, wires)
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.UNKNOWN, "UNKNOWN")
+    assert house.controller.status["c1"].reason.count("engine") == 1
     assert {one.partial for one in house.controller.history["c1"][said:]} == {True}
     house.store.down = False
     assert plugged(house.controller.wait_for("c1", Phase.RUNNING)) == ["p1"]
