@@ -7,7 +7,8 @@ import re
 import tomllib
 
 import pytest
-import tree
+
+from tests.check import tree
 
 # Written so that these lines do not match themselves.
 REGISTRY_HOSTS = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 
-import tree
+from tests.check import tree
 
 FILE_LINES = 400
 FUNCTION_LINES = 50

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-import tree
+
+from tests.check import tree
 
 BIN = pathlib.Path(sys.executable).parent
 TOOLS = {

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from cloud_world import Cloud, People
+from tests.cloud.cloud_world import Cloud, People
 
 Census = dict[str, frozenset[str]]
 

@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from census import census, differing
-from cloud_world import Cloud, People, until
+
+from tests.cloud.census import census, differing
+from tests.cloud.cloud_world import Cloud, People, until
 
 NEEDED_S = 600
 HERE = pathlib.Path(__file__).parent

@@ -17,8 +17,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cloud_world import Cloud, People, until
-
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
 from higgins.cloud.glance import Glance
@@ -45,6 +43,7 @@ from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
+from tests.cloud.cloud_world import Cloud, People, until
 
 EVERYTHING = caller.Scope(None)
 FOREVER = ("sh", "-c", "trap exit TERM; sleep 1000 & wait")

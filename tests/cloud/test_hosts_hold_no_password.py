@@ -6,7 +6,8 @@ import contextlib
 import pathlib
 
 import pytest
-from cloud_world import Cloud, People
+
+from tests.cloud.cloud_world import Cloud, People
 
 AGENTS = ("higgins-agent-podman", "higgins-agent-docker")
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cloud_world import Cloud, People, until
-from pictured import Pictured, archive
 
 from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.engine import load
 from higgins.engine.api import Engine
 from higgins.wire.client import WireClient
+from tests.cloud.cloud_world import Cloud, People, until
+from tests.cloud.pictured import Pictured, archive
 from tests.engine import running
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from cloud_world import HIGGINS, KEYSTONE, PASSWORD, Api, Cloud, People, until
+
+from tests.cloud.cloud_world import HIGGINS, KEYSTONE, PASSWORD, Api, Cloud, People, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from store_rows import Counter, Rows, empty_database
 
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
+from tests.contract.store_rows import Counter, Rows, empty_database
 from tests.whole import running_service, site
 
 __all__ = ["running_service", "site"]

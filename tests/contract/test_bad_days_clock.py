@@ -9,7 +9,6 @@ import datetime
 from collections.abc import Iterator
 
 import pytest
-from store_rows import Rows, status
 
 from higgins.core import model
 from higgins.core.phase import Desired, Phase, Wish
@@ -24,6 +23,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import contract, hints
+from tests.contract.store_rows import Rows, status
 
 HOUR = datetime.timedelta(hours=1)
 

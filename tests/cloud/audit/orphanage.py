@@ -11,7 +11,6 @@ import subprocess
 import uuid
 
 import sqlalchemy as sa
-from pictured import archive
 
 from higgins.agent.hands.block import table
 from higgins.agent.hands.block.brick import Brick
@@ -35,6 +34,7 @@ from higgins.store.records import installation
 from higgins.store.seal import Sealer, load_or_create_key
 from higgins.store.session import Database
 from tests.cloud.faults.life import Lane
+from tests.cloud.pictured import archive
 from tests.whole import until
 
 PODMAN = "unix:///run/higgins-podman.sock?installation="

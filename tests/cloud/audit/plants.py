@@ -6,12 +6,11 @@ import dataclasses
 import uuid
 from collections.abc import Callable
 
-import orphanage
-from orphanage import Orphanage
-
 from higgins.provision.ports import DEVICE_OWNER
 from higgins.store import actions
 from higgins.store.records import volumes
+from tests.cloud.audit import orphanage
+from tests.cloud.audit.orphanage import Orphanage
 
 CONTAINERS = ("keeper", "port", "group", "attachment", "allocation", "size", "row", "answer")
 """What runs before anything is planted; each but the keeper then loses something."""

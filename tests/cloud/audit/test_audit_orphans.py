@@ -11,12 +11,12 @@ import functools
 import uuid
 
 import pytest
-from orphanage import PODMAN, Orphanage
-from plants import CONTAINERS, KINDS, Grounds
 
 from higgins.agent.hands.network import kernel
 from higgins.engine.load import open_engine
 from higgins.store import actions
+from tests.cloud.audit.orphanage import PODMAN, Orphanage
+from tests.cloud.audit.plants import CONTAINERS, KINDS, Grounds
 from tests.cloud.faults import leftovers
 from tests.cloud.faults.board import Fault
 from tests.cloud.faults.site import site_of

@@ -12,8 +12,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from cloud_world import Cloud, People, until
-
 from higgins.agent.hands.block import table
 from higgins.agent.hands.block.brick import Brick
 from higgins.agent.hands.block.volumes import BlockVolumes
@@ -40,6 +38,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
+from tests.cloud.cloud_world import Cloud, People, until
 
 HOST = "node1"
 FAILED_S = 0.4

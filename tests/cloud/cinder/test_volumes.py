@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from cloud_world import Cloud, People, until
-from stored import Stored
 
 from higgins.agent.hands.block import table
 from higgins.control.requests import MountRequest
 from higgins.core import errors
 from higgins.core.phase import Phase
+from tests.cloud.cinder.stored import Stored
+from tests.cloud.cloud_world import Cloud, People, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

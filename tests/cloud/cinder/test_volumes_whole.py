@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cloud_world import PATIENT, Api, People, until
+
+from tests.cloud.cloud_world import PATIENT, Api, People, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import pathlib
-import sys
 import uuid
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from cloud_world import Cloud
 
-CONTRACT = pathlib.Path(__file__).parents[2] / "contract"
-if str(CONTRACT) not in sys.path:
-    sys.path.append(str(CONTRACT))
-pytest.register_assert_rewrite("tests.contract")
-
-from higgins.store import migrate  # noqa: E402
-from higgins.store.tables import metadata  # noqa: E402
-from tests.contract.conftest import counter, db, rows, sealer  # noqa: E402
+from higgins.store import migrate
+from higgins.store.tables import metadata
+from tests.cloud.cloud_world import Cloud
+from tests.contract.conftest import counter, db, rows, sealer
 
 __all__ = ["counter", "db", "rows", "sealer"]
 

@@ -1,12 +1,12 @@
 """tests/contract/store/test_store_pods.py on MariaDB."""
 
 import sqlalchemy as sa
-from store_rows import Rows
 
 from higgins.core import model
 from higgins.store.session import Database
 from higgins.store.tables import metadata
 from tests.contract.store.test_store_pods import *  # noqa: F403
+from tests.contract.store_rows import Rows
 
 
 def test_secrets_come_back_whole_and_stand_nowhere_readable(rows: Rows, db: Database) -> None:  # type: ignore[no-redef]

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from store_rows import Rows, until
 
 from higgins.control.means import Means
 from higgins.control.requests import NewContainer
@@ -32,6 +31,7 @@ from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire.server import Server
 from tests.contract.loops.test_wish_path import Agent, Plane
+from tests.contract.store_rows import Rows, until
 
 USERS, ROUNDS = 6, 6
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from store_rows import Rows
 
 from higgins.store import migrate
 from higgins.store.session import Busy, Database
 from higgins.store.tables import hosts
+from tests.contract.store_rows import Rows
 
 
 def test_migrations_make_exactly_the_tables(url: str) -> None:

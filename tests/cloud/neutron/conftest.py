@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cloud_world import Cloud, People
-from wired import Net, Wired
+
+from tests.cloud.cloud_world import Cloud, People
+from tests.cloud.neutron.wired import Net, Wired
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cloud_world import PASSWORD, Cloud, People
-from wired import Net, Wired, caller_of
 
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.core.status import Status, TaskState, derive
+from tests.cloud.cloud_world import PASSWORD, Cloud, People
+from tests.cloud.neutron.wired import Net, Wired, caller_of
 
 PUBLIC = "public"
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cloud_world import People
-from wired import Net, Wired
 
 from higgins.control.requests import NetworkRequest
 from higgins.core.status import Status, derive
 from higgins.store.pods import Pod
+from tests.cloud.cloud_world import People
+from tests.cloud.neutron.wired import Net, Wired
 
 Odd = Callable[..., str]
 

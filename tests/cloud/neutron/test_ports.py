@@ -6,14 +6,14 @@ import pathlib
 from typing import Any
 
 import pytest
-from cloud_world import Cloud, People
-from wired import CHASSIS, Net, Wired, data_of
 
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.status import Status, derive
 from higgins.provision.groups import mark, name_of
 from higgins.provision.ports import DEVICE_OWNER, mac_of
+from tests.cloud.cloud_world import Cloud, People
+from tests.cloud.neutron.wired import CHASSIS, Net, Wired, data_of
 
 
 def test_create_start_and_delete_ask_neutron_three_times_at_most(wired: Wired, net: Net) -> None:

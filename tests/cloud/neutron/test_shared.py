@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import openstack
 import pytest
-from cloud_world import People
-from wired import Net, Wired
 
 from higgins.control.requests import NetworkRequest
 from higgins.core import errors
 from higgins.core.status import Status, derive
 from higgins.provision.groups import mark
 from higgins.provision.ports import DEVICE_OWNER, mac_of
+from tests.cloud.cloud_world import People
+from tests.cloud.neutron.wired import Net, Wired
 
 
 @pytest.fixture(scope="module")

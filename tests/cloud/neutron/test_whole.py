@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cloud_world import Api, People, until
-from wired import Net
 
 from higgins.provision.groups import name_of
+from tests.cloud.cloud_world import Api, People, until
+from tests.cloud.neutron.wired import Net
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

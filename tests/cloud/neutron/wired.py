@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 import openstack
-from cloud_world import Cloud, People
 
 from higgins.cloud.neutron import Neutron
 from higgins.cloud.services import Services
@@ -39,6 +38,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database, Transaction
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
+from tests.cloud.cloud_world import Cloud, People
 
 CHASSIS = "node1"
 EVERYTHING = caller.Scope(None)

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from cloud_world import Cloud
-from placement_world import World, logged_in, migrated, world
 
 from higgins.cloud.session import Session
+from tests.cloud.cloud_world import Cloud
+from tests.cloud.placement.placement_world import World, logged_in, migrated, world
 
 
 @pytest.fixture(scope="module")

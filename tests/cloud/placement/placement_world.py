@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cloud_world import KEYSTONE
-
 from higgins.cloud.placement import MICROVERSION, Placement
 from higgins.cloud.session import Account, Service, Session
 from higgins.core import errors, resources
@@ -25,6 +23,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import hints
+from tests.cloud.cloud_world import KEYSTONE
 from tests.contract.store_rows import Rows
 
 RATIOS = Ratios(cpu=2.0, memory=1.0, disk=1.0)

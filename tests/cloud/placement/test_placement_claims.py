@@ -7,7 +7,6 @@ import threading
 import uuid
 
 import pytest
-from placement_world import RATIOS, World, host_uuid, lost
 
 from higgins.cloud.placement import Allocation, Full, Inventory
 from higgins.core import errors
@@ -17,6 +16,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
+from tests.cloud.placement.placement_world import RATIOS, World, host_uuid, lost
 from tests.contract.store_rows import status
 
 

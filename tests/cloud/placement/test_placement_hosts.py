@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import uuid
 
-from placement_world import World, host_uuid
-
 from higgins.cloud.placement import Allocation, Inventory
 from higgins.core import errors, resources
 from higgins.store import hosts
+from tests.cloud.placement.placement_world import World, host_uuid
 
 
 def test_a_host_is_a_provider_with_what_it_has(ours: World) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-from cloud_world import Cloud
-from placement_world import RATIOS, SEALER, Watched, World, logged_in
-
 from higgins.cloud.placement import MICROVERSION, Placement
 from higgins.provision.allocations import Allocations
 from higgins.provision.loop import Provisioner
@@ -18,6 +15,8 @@ from higgins.store.loops.holds import Holder
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
+from tests.cloud.cloud_world import Cloud
+from tests.cloud.placement.placement_world import RATIOS, SEALER, Watched, World, logged_in
 
 _MOST_POINTS = 60
 

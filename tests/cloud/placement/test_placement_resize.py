@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from placement_world import SEALER, World, host_uuid, lost
 
 from higgins.cloud.placement import Allocation
 from higgins.cloud.services import Services
@@ -25,6 +24,7 @@ from higgins.provision.allocations import Allocations
 from higgins.provision.loop import Provisioner
 from higgins.store import pods, quotas
 from higgins.wire import hints
+from tests.cloud.placement.placement_world import SEALER, World, host_uuid, lost
 from tests.contract.store_rows import status
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cloud_world import Cloud, People, until
 
 from higgins.cloud.placement import MICROVERSION, Placement
 from higgins.cloud.session import Session
+from tests.cloud.cloud_world import Cloud, People, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

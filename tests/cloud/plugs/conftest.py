@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cloud_world import Cloud
-from plugged import ENGINES, Host, Networks, Ports
+
+from tests.cloud.cloud_world import Cloud
+from tests.cloud.plugs.plugged import ENGINES, Host, Networks, Ports
 
 
 @pytest.fixture(scope="module")

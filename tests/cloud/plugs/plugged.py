@@ -13,8 +13,6 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from cloud_world import Cloud, until
-
 from higgins.agent.hands.network import kernel, names
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.hands.network.switch import Switch
@@ -24,6 +22,7 @@ from higgins.core.phase import Desired, Phase
 from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
+from tests.cloud.cloud_world import Cloud, until
 from tests.host.controller_double import TOKEN, Controller, assignment, container, serving
 from tests.host.house import QUICK
 

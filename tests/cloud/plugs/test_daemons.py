@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cloud_world import until
-from plugged import ENGINES, Host, Ports, address
 
 from higgins.agent.hands.network import kernel, names
 from higgins.core import errors, model
+from tests.cloud.cloud_world import until
+from tests.cloud.plugs.plugged import ENGINES, Host, Ports, address
 from tests.engine import running
 
 ALWAYS = {"restart_policy": model.RestartPolicy(name="always")}

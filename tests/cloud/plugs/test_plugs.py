@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
-from cloud_world import Cloud, until
-from plugged import ENGINES, OVSDB, SIZE, Host, Networks, Ports, address, fetched
-
 from higgins.agent.hands.network import kernel, names
 from higgins.core.phase import Desired, Phase
+from tests.cloud.cloud_world import Cloud, until
+from tests.cloud.plugs.plugged import ENGINES, OVSDB, SIZE, Host, Networks, Ports, address, fetched
 
 
 def let_in(cloud: Cloud, group: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
-from plugged import Host, Networks, Ports, address
+from tests.cloud.plugs.plugged import Host, Networks, Ports, address
 
 V4, V6 = {"cidr": "198.18.9.0/24"}, {"cidr": "fd00:189::/64"}
 ALONE = {"cidr": "198.18.10.0/24", "gateway_ip": None}

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from cloud_world import PASSWORD, Cloud, People
-from typed_commands import Client, OpenStack, client
+
+from tests.cloud.cloud_world import PASSWORD, Cloud, People
+from tests.cloud.walk.typed_commands import Client, OpenStack, client
 
 Undo = Callable[[Callable[[], object]], object]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cloud_world import People, until
-from typed_commands import OpenStack
+
+from tests.cloud.cloud_world import People, until
+from tests.cloud.walk.typed_commands import OpenStack
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

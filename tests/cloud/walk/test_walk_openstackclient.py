@@ -9,9 +9,10 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from cloud_world import People, until
-from pictured import archive
-from typed_commands import OpenStack
+
+from tests.cloud.cloud_world import People, until
+from tests.cloud.pictured import archive
+from tests.cloud.walk.typed_commands import OpenStack
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

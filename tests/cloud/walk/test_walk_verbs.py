@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from cloud_world import People, until
-from typed_commands import OpenStack
+
+from tests.cloud.cloud_world import People, until
+from tests.cloud.walk.typed_commands import OpenStack
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

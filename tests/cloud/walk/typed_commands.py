@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from cloud_world import until
+from tests.cloud.cloud_world import until
 
 FORKED = pathlib.Path(__file__).parent / "forked_openstack.py"
 # Several commands of this client say so and end with exit code 0.

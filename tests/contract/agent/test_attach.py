@@ -4,13 +4,13 @@ import dataclasses
 import sqlite3
 
 import pytest
-from wires import Kernel, Switch
 
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.journal import Journal, PodEntry
 from higgins.agent.report import in_trouble, status_of
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, Wish
+from tests.contract.agent.wires import Kernel, Switch
 from tests.host.controller_double import assignment, container, until
 from tests.host.house import QUICK
 from tests.host.plans import ONE, TWO, on, running

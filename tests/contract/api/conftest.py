@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from api_world import World
+
+from tests.contract.api.api_world import World
 
 
 @pytest.fixture

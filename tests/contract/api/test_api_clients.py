@@ -12,7 +12,6 @@ import shutil
 
 import pytest
 from falcon import testing
-from store_rows import until
 
 from higgins.agent.loop import Timings
 from higgins.agent.service import Agent
@@ -36,6 +35,7 @@ from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
+from tests.contract.store_rows import until
 
 HEAT, HEAT_CHANGES, HORIZON = "1.12", "1.18", "1.40"
 WAITED_FOR = ("Creating", "Created")

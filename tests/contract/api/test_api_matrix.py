@@ -7,7 +7,6 @@ import dataclasses
 import shutil
 
 import pytest
-from api_world import World
 from falcon import testing
 
 from higgins.api.app import make_app
@@ -18,6 +17,7 @@ from higgins.api.routes import ROUTES
 from higgins.api.routes.public import public_routes
 from higgins.core import errors
 from higgins.core.phase import Phase
+from tests.contract.api.api_world import World
 
 PERSONAS = ("nobody", "reader", "member", "manager", "admin", "service", "stranger", "roleless")
 MARKS = {401: "?", 403: "-", 404: "0"}

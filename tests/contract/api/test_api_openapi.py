@@ -9,7 +9,6 @@ import hypothesis
 import jsonschema_rs
 import pytest
 import schemathesis
-from api_world import PERSONAS, World
 from hypothesis import strategies
 from schemathesis import GenerationMode, checks
 
@@ -20,6 +19,7 @@ from higgins.api.routes.public import public_routes
 from higgins.api.schema.openapi import document
 from higgins.core.phase import Phase
 from higgins.store.quotas import Limits
+from tests.contract.api.api_world import PERSONAS, World
 
 EVERYTHING = (*ROUTES, *public_routes(Metrics(), lambda: None, ROUTES))
 EXAMPLES = int(os.environ.get("HIGGINS_FUZZ_EXAMPLES", "4"))

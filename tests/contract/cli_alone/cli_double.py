@@ -17,7 +17,7 @@ import threading
 import uuid
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cli_double_other import PROJECT, OtherThings, Refuse
+from tests.contract.cli_alone.cli_double_other import PROJECT, OtherThings, Refuse
 
 USER, PASSWORD = "demo", "s3cret-of-demo"
 T0 = "2026-01-02 03:04:05.000006"

@@ -6,9 +6,9 @@ import sys
 
 import click.testing
 import pytest
-from cli_double import HASTY, REPOSITORY, CloudDouble, clouds_yaml
 
 from higgins.cli.main import higgins
+from tests.contract.cli_alone.cli_double import HASTY, REPOSITORY, CloudDouble, clouds_yaml
 
 
 @pytest.fixture

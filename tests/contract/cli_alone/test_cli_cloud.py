@@ -9,10 +9,10 @@ import stat
 import threading
 
 import pytest
-from cli_double import PASSWORD, USER, CloudDouble, clouds_yaml
 
 from higgins.cli.client.cloud import find_cloud
 from higgins.cli.errors import CliError
+from tests.contract.cli_alone.cli_double import PASSWORD, USER, CloudDouble, clouds_yaml
 
 
 class KeystoneDouble:

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import termios
 
-from cli_double import HASTY, PASSWORD, REPOSITORY
-
 from higgins.cli.main import VERBS
+from tests.contract.cli_alone.cli_double import HASTY, PASSWORD, REPOSITORY
 
 HEAVY = ("requests", "httpx", "keystoneauth1", "openstack", "rich", "msgspec", "sqlalchemy", "asyncio", "higgins.core")
 

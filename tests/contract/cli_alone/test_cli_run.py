@@ -1,7 +1,8 @@
 """run and create: what is asked for, what is shown, and how they end."""
 
 import pytest
-from cli_double import LINES
+
+from tests.contract.cli_alone.cli_double import LINES
 
 
 def test_run_detached_waits_until_it_runs_and_prints_the_uuid(cloud, run):

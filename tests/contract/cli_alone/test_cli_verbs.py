@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from cli_double import LINES
-from cli_double_other import PROJECT
+
+from tests.contract.cli_alone.cli_double import LINES
+from tests.contract.cli_alone.cli_double_other import PROJECT
 
 
 def test_ps_hides_the_stopped_and_follows_pages(cloud, run):

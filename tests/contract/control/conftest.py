@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from control_plane import ControlPlane, planes
+
+from tests.contract.control.control_plane import ControlPlane, planes
 
 
 @pytest.fixture

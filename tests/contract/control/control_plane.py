@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 
 import sqlalchemy
-from store_rows import empty_database
 
 from higgins.control.means import Means
 from higgins.control.requests import NewContainer
@@ -33,6 +32,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
+from tests.contract.store_rows import empty_database
 
 HOSTNAME = "host-1"
 FACTS = model.HostFacts(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from control_plane import ControlPlane, caller
 
 from higgins.cloud.glance import Glance
 from higgins.cloud.services import Services
@@ -17,6 +16,7 @@ from higgins.control.container.commit import Commits
 from higgins.core import errors
 from higgins.core.phase import Phase
 from higgins.store import actions
+from tests.contract.control.control_plane import ControlPlane, caller
 
 AWAY = errors.Unavailable("Glance does not answer.")
 CHUNKS = (b"one", b"two")

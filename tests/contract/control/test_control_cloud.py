@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from control_plane import ControlPlane, caller
 
 from higgins.cloud.neutron import Neutron
 from higgins.cloud.services import Services
@@ -16,6 +15,7 @@ from higgins.control.service import build
 from higgins.core import errors
 from higgins.core.caller import Caller
 from higgins.core.phase import Phase
+from tests.contract.control.control_plane import ControlPlane, caller
 
 NETS = {"project-1": "11111111-1111-4111-8111-111111111111", "project-2": "22222222-2222-4222-8222-222222222222"}
 GROUPS = {"project-1": "33333333-3333-4333-8333-333333333333", "project-2": "44444444-4444-4444-8444-444444444444"}

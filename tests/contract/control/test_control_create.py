@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from control_plane import HOSTNAME, ControlPlane, at_once, caller, planes
 
 from higgins.control.network.bridge import bridge_uuid
 from higgins.control.requests import MountRequest, NetworkRequest, NewContainer, NewRegistry
@@ -16,6 +15,7 @@ from higgins.core.phase import Desired, Phase, PullPolicy, Wish
 from higgins.core.status import Status, derive
 from higgins.store import pods, quotas
 from higgins.store.records import volumes
+from tests.contract.control.control_plane import HOSTNAME, ControlPlane, at_once, caller, planes
 
 TABLES = ("pods", "actions", "volumes", "idempotency_keys")
 

@@ -7,11 +7,11 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from control_plane import ControlPlane, caller, planes
 
 from higgins.core import errors
 from higgins.core.phase import Phase, Wish
 from higgins.wire import contract
+from tests.contract.control.control_plane import ControlPlane, caller, planes
 
 
 def test_questions_reach_the_hosts_agent_with_its_own_token(plane: ControlPlane) -> None:

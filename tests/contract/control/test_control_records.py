@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from control_plane import HOSTNAME, ControlPlane, caller
 
 from higgins.control.network.bridge import bridge_uuid
 from higgins.control.quotas import Limits, Usage
@@ -18,6 +17,7 @@ from higgins.store.agents import reports
 from higgins.store.page import Page
 from higgins.store.records import registries
 from higgins.wire import contract
+from tests.contract.control.control_plane import HOSTNAME, ControlPlane, caller
 
 ADMIN = caller("admin", project="admin")
 

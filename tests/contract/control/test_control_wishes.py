@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from control_plane import FACTS, HOSTNAME, ControlPlane, at_once, caller
 
 from higgins.control.requests import ContainerChange, MountRequest
 from higgins.core import errors
@@ -13,6 +12,7 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.core.status import Status, TaskState, derive
 from higgins.store import hosts, pods, quotas
 from higgins.store.page import Page
+from tests.contract.control.control_plane import FACTS, HOSTNAME, ControlPlane, at_once, caller
 
 WISHES = {
     "start": (Phase.STOPPED, Desired.RUNNING, 1, 0),

@@ -8,7 +8,6 @@ import uuid
 from typing import Any, cast
 
 import pytest
-from control_plane import ControlPlane, caller
 
 from higgins.cloud.glance import PAGE, Glance
 from higgins.cloud.services import Services
@@ -17,6 +16,7 @@ from higgins.control.requests import NewContainer, NewRegistry, RegistryChange
 from higgins.core import errors
 from higgins.core.caller import Caller
 from higgins.core.phase import Phase
+from tests.contract.control.control_plane import ControlPlane, caller
 
 
 class Images:

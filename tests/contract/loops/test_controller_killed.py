@@ -7,8 +7,6 @@ import pathlib
 import signal
 from collections.abc import Callable, Iterable
 
-from store_rows import Rows, status
-
 from higgins.core import model
 from higgins.core.phase import Phase
 from higgins.provision.kinds import Made, Task
@@ -24,6 +22,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
+from tests.contract.store_rows import Rows, status
 
 _MOST_POINTS = 100
 

@@ -7,11 +7,10 @@ import socket
 import stat
 import threading
 
-from store_rows import until
-
 from higgins.core import errors
 from higgins.wire import hints
 from higgins.wire.pulse import Pulse
+from tests.contract.store_rows import until
 
 
 def test_topics_of_hosts_are_told_apart() -> None:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable
 
 import pytest
-from store_rows import EVERYBODY, Rows, status
 
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Phase, Wish
@@ -24,6 +23,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
+from tests.contract.store_rows import EVERYBODY, Rows, status
 
 
 @dataclasses.dataclass

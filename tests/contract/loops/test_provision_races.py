@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable, Iterator
 
 import pytest
-from store_rows import Rows, status, until
 
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.crew import Crew
@@ -24,6 +23,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database, utc_now
 from higgins.threads.pauses import Pauses
 from higgins.wire import hints
+from tests.contract.store_rows import Rows, status, until
 
 SEALER = Sealer(bytes(range(32)))
 WAIT_S = 20.0

@@ -6,8 +6,6 @@ import dataclasses
 import threading
 from typing import Any
 
-from store_rows import Rows, status
-
 from higgins.cloud.neutron import Neutron
 from higgins.cloud.placement import Placement
 from higgins.core import model
@@ -19,6 +17,7 @@ from higgins.scheduler.loop import Scheduler
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import hints
+from tests.contract.store_rows import Rows, status
 
 NET = "11111111-1111-4111-8111-111111111111"
 PORT = {

@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from cinder_double import CinderDouble
-from store_rows import Rows, status
 
 from higgins.core import errors, model
 from higgins.core.phase import Phase
@@ -24,6 +22,8 @@ from higgins.store.loops import ledger, provisioning
 from higgins.store.pods import Pod
 from higgins.store.records import installation
 from higgins.wire.hints import LocalHints
+from tests.contract.cinder_double import CinderDouble
+from tests.contract.store_rows import Rows, status
 
 HOST = '{"host": "host1"}'
 

@@ -9,7 +9,6 @@ import uuid as uuids
 from collections.abc import Callable
 
 import pytest
-from store_rows import Rows
 
 from higgins.core import errors, model
 from higgins.core.phase import Desired, Wish
@@ -23,6 +22,7 @@ from higgins.store.records import volumes
 from higgins.store.session import Database, utc_now
 from higgins.store.upkeep import audit
 from higgins.wire import hints
+from tests.contract.store_rows import Rows
 
 Clock = Callable[[], datetime.datetime]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from store_rows import Rows
 
 from higgins.core import model
 from higgins.scheduler.choose import Ask
@@ -15,6 +14,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.wire.hints import LocalHints
+from tests.contract.store_rows import Rows
 
 VOLUME = str(uuid.uuid4())
 FACTS = {"connector": '{"host": "x"}'}

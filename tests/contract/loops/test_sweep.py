@@ -6,8 +6,6 @@ import functools
 import uuid
 
 import pytest
-from store_rows import Rows
-from test_provision_loop import Outside, entries, placed, provisioner
 
 from higgins.cmd import audit
 from higgins.core import errors
@@ -20,6 +18,8 @@ from higgins.store.records import installation
 from higgins.store.session import Database
 from higgins.store.upkeep.audit import Finding
 from higgins.wire.hints import LocalHints
+from tests.contract.loops.test_provision_loop import Outside, entries, placed, provisioner
+from tests.contract.store_rows import Rows
 
 
 class Service:

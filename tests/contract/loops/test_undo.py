@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from store_rows import EVERYBODY, Rows
 
 from higgins.core.model import NetworkWish, PluggedPort, PodStatus
 from higgins.core.phase import Phase, Wish
@@ -16,6 +15,7 @@ from higgins.store import actions, pods
 from higgins.store.loops import ledger
 from higgins.store.session import Database
 from higgins.wire.hints import LocalHints
+from tests.contract.store_rows import EVERYBODY, Rows
 
 REASON = "The bridge br-int is not there."
 DONE, FAILED, OPEN = (True, None, None), (True, "Error", REASON), (False, None, None)

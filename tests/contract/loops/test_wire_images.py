@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from store_rows import Rows
 
 from higgins.core import errors
 from higgins.store.agents.desk import Desk
@@ -18,6 +17,7 @@ from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
+from tests.contract.store_rows import Rows
 
 CHUNK = bytes(range(256)) * 4096
 SIZE = 64 * len(CHUNK)

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 import pytest
-from store_rows import Counter, Rows, status, until
 
 from higgins.core import errors, model
 from higgins.core.phase import Phase
@@ -29,6 +28,7 @@ from higgins.store.tables import hosts
 from higgins.wire import contract, hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
+from tests.contract.store_rows import Counter, Rows, status, until
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from store_rows import Rows
 
 from higgins.agent.live.server import LiveServer, TlsFiles
 from higgins.core import errors
@@ -27,6 +26,7 @@ from higgins.store.session import Database
 from higgins.wire import contract, hints
 from higgins.wire.client import LiveClient, WireClient
 from higgins.wire.server import Server
+from tests.contract.store_rows import Rows
 
 
 def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:

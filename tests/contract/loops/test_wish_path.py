@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from store_rows import Counter, Rows, until
 
 from higgins.core import errors
 from higgins.core.model import PodStatus
@@ -22,6 +21,7 @@ from higgins.store.upkeep import audit
 from higgins.wire import contract, hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
+from tests.contract.store_rows import Counter, Rows, until
 
 _REACHED = {
     Desired.RUNNING: Phase.RUNNING,

@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 
 import pytest
-from store_rows import EVERYBODY, Counter, Rows, status
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
@@ -19,6 +18,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.records import events, images, registries, volumes
 from higgins.store.upkeep import audit
 from higgins.wire import contract
+from tests.contract.store_rows import EVERYBODY, Counter, Rows, status
 
 
 def place(rows: Rows, pod: pods.Pod, host_id: int) -> pods.Pod:

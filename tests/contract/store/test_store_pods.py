@@ -7,7 +7,6 @@ import pathlib
 import threading
 
 import pytest
-from store_rows import EVERYBODY, Rows, status
 
 from higgins.core import errors, model
 from higgins.core.caller import Scope
@@ -15,6 +14,7 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.store import claims, pods, seal
 from higgins.store.loops import scheduling
 from higgins.store.page import Page
+from tests.contract.store_rows import EVERYBODY, Rows, status
 
 
 def _placed(rows: Rows, pod: pods.Pod, host_id: int) -> pods.Pod:

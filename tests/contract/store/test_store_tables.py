@@ -13,13 +13,13 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from store_rows import NO_LIMITS, Rows
 
 from higgins.core import errors
 from higgins.store import migrate, quotas, session, tables
 from higgins.store.records import installation
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
+from tests.contract.store_rows import NO_LIMITS, Rows
 
 
 def _structure(url: str) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,6 @@ import datetime
 
 import pytest
 import sqlalchemy as sa
-from store_rows import EVERYBODY, Rows, status
 
 from higgins.core import errors
 from higgins.core.caller import Scope
@@ -17,6 +16,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.records import idempotency, networks, registries, volumes
 from higgins.store.session import Database
 from higgins.store.upkeep import audit, housekeeping
+from tests.contract.store_rows import EVERYBODY, Rows, status
 
 
 def _placed(rows: Rows, pod: pods.Pod, host_id: int) -> pods.Pod:

@@ -6,7 +6,6 @@ import shutil
 import threading
 
 import pytest
-from test_archives import docker_of
 
 from higgins.agent.chores.eviction import Eviction
 from higgins.agent.hands import glance
@@ -16,6 +15,7 @@ from higgins.core.phase import Desired
 from higgins.engine.fake.driver import FakeEngine
 from higgins.engine.fake.store import MemoryStore
 from tests.host.controller_double import assignment, container, until
+from tests.unit.agent.test_archives import docker_of
 
 DATA = docker_of([b"name" * 1000])
 
