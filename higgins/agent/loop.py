@@ -86,7 +86,7 @@ class Loop:
         self._pods: dict[str, _Pod] = {}
         self._held: frozenset[str] = frozenset()
         self._unforgotten: set[str] = set()  # pods of which the journal could not be cleared yet
-        self._down: tuple[float, str] | None = (time.monotonic(), "it was not asked yet")
+        self._down: tuple[float, str] | None = (time.monotonic(), "The container engine was not asked yet.")
 
     def remember(self) -> None:
         """Take up what the last agent was asked to look after, until the controller answers."""

@@ -43,6 +43,8 @@ class WorkQueue:
                 _, key = heapq.heappop(self._heap)
                 del self._due[key]
                 self._taken.add(key)
+                # A worker whose wait has just ended takes this one also when another was woken for it.
+                self._condition.notify()
                 return key
             return None
 

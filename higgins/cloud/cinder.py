@@ -82,9 +82,13 @@ class Cinder:
     def every_volume(self) -> Iterator[Volume]:
         """All volumes of all projects."""
         query: dict[str, str | int] = {"all_tenants": "1", "limit": _PAGE, "sort": "id:asc"}
-        while found := self._own.call("GET", "/volumes/detail", query=query)["volumes"]:
-            yield from (_volume(one) for one in found)
-            query["marker"] = found[-1]["id"]
+        while True:
+            page = self._own.call("GET", "/volumes/detail", query=query)
+            yield from (_volume(one) for one in page["volumes"])
+            # Only a full page has a next one. To ask without need is wrong: the marker may be deleted meanwhile.
+            if not page["volumes"] or not page.get("volumes_links"):
+                return
+            query["marker"] = page["volumes"][-1]["id"]
 
     def create(self, project_id: str, *, size_gib: int, name: str, metadata: Mapping[str, str]) -> Volume:
         """Ask for an empty volume of a project, counted against its quota (``OverQuota``); it is there once its status is ``available``.

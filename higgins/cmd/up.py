@@ -25,7 +25,7 @@ from higgins.conf.load import FILE_VARIABLE
 
 LOG = logging.getLogger(__name__)
 
-_READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 180.0
 _LAST_LINES = 8
 _LAST_BYTES = 8192
 _PROCESSES = ("controller", "api", "agent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -44,6 +45,7 @@ class Pauses:
         self._longest_s = longest_s
         self._lock = threading.Lock()
         self._of: dict[str, _Pause] = {}
+        self._looked_at = -math.inf
 
     def room(self) -> int:
         """How many to look for, so that those put off do not stand before all others."""
@@ -55,6 +57,7 @@ class Pauses:
         now = time.monotonic()
         uuids = {due(one).uuid for one in found}
         with self._lock:
+            self._looked_at = now
             self._of = {uuid: pause for uuid, pause in self._of.items() if uuid in uuids}
             return [one for one in found if self._may(due(one), now)]
 
@@ -88,8 +91,8 @@ class Pauses:
             self._of.pop(uuid, None)
 
     def next_s(self) -> float | None:
-        """Seconds until the first that is put off is due. One that is due already is being tried, and fails or succeeds."""
+        """Seconds until the first that is put off is due. One that was let through is being tried, and fails or succeeds."""
         now = time.monotonic()
         with self._lock:
-            waits = [pause.due - now for pause in self._of.values() if pause.due > now]
+            waits = [max(0.0, pause.due - now) for pause in self._of.values() if pause.due > self._looked_at]
         return min(waits, default=None)

@@ -116,6 +116,9 @@ class _Transport:
         try:
             if connection.sock is None:
                 connection.connect()
+                with self._lock:
+                    if self._closed:
+                        raise ConnectionAbortedError("closed")
             connection.sock.settimeout(timeout_s)
             connection.request(method, path, body=body, headers=self.headers())
             response = connection.getresponse()

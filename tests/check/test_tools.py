@@ -28,6 +28,7 @@ def run(command: list[str]) -> None:
         pytest.fail(f"{' '.join(command)}\n{done.stdout}{done.stderr}", pytrace=False)
 
 
+@pytest.mark.timeout(1200)  # mypy reads everything anew on a fresh clone
 @pytest.mark.parametrize("tool", TOOLS)
 def test_tool(tool: str) -> None:
     run([str(BIN / TOOLS[tool][0]), *TOOLS[tool][1:]])

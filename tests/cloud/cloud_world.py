@@ -134,7 +134,7 @@ class Cloud:
     def _step(self, *words: str) -> None:
         done = subprocess.run(
             ["bash", str(TOP / "script/cloud.d/one.sh"), str(self.place), *words],
-            capture_output=True, text=True, check=False, timeout=90,
+            capture_output=True, text=True, check=False, timeout=330,
         )  # fmt: skip
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 

@@ -64,10 +64,11 @@ def nothing_left(cloud: Cloud, people: People) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test may have to wait for the cloud."""
+    """The first test may have to wait for the cloud, beside what it needs itself."""
     for item in items:
-        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(NEEDED_S + 120))
+        if item.path.is_relative_to(HERE):
+            own = item.get_closest_marker("timeout")
+            item.add_marker(pytest.mark.timeout(NEEDED_S + (own.args[0] if own else 120)), append=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

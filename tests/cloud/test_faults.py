@@ -25,7 +25,7 @@ LANES = 8
 LOGIN = "identity POST /v3/auth/tokens"
 ALL = bool(os.environ.get("HIGGINS_ALL_FAULTS"))
 ONLY = os.environ.get("HIGGINS_FAULT_SITES", "")
-pytestmark = pytest.mark.timeout(4 * 3600 if ALL else 900)
+pytestmark = pytest.mark.timeout(4 * 3600 if ALL else 1800)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ class Counter:
             self.statements, self.commits = [], 0
 
 
-def until(condition: Callable[[], Any], what: str, within_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
     """What ``condition`` gives once it is true; fails when that takes too long."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -10,6 +10,7 @@ from higgins.cloud.session import Service
 from higgins.core import errors
 from tests.cloud.faults.board import Board, Fault
 from tests.cloud.faults.proxy import Proxy
+from tests.contract.store_rows import until
 
 SITE = "test: network GET /v2.0/ports"
 BECOMES = {
@@ -47,6 +48,7 @@ def test_an_answer_that_is_none_is_an_error_that_names_the_service(proxy, answer
     service = service_behind(proxy, timeout_s=0.5 if answer == "hang" else 60)
     with proxy.board.armed(Fault(site=SITE, answer=answer)) as fault, pytest.raises(errors.HigginsError) as told:
         service.call("GET", "/ports")
+    until(lambda: fault.hits, "the proxy has read the request")
     assert (type(told.value), fault.hits) == (BECOMES[answer], 1)
     assert "Neutron" in told.value.message
 

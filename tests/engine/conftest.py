@@ -42,7 +42,7 @@ def _daemon(name):
         yield private
 
 
-def wait_until(reached: Callable[[], object], what: str, deadline_s: float = 30.0) -> object:
+def wait_until(reached: Callable[[], object], what: str, deadline_s: float = 90.0) -> object:
     """The first true answer."""
     deadline, pause = time.monotonic() + deadline_s, threading.Event()
     while not (answer := reached()):

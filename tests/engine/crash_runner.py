@@ -48,11 +48,14 @@ class Points:
             count = self._counts[name] = self._counts.get(name, 0) + 1
             self._pass(f"{kind}.{name}#{count} before", "")
         self._write(f"{kind}.{name}#{count} call {target}")
+        done = "-"
         try:
-            return call()
+            answer = call()
+            done = target
+            return answer
         finally:
             with self._lock:
-                self._pass(f"{kind}.{name}#{count} after", target)
+                self._pass(f"{kind}.{name}#{count} after", done)
 
     def _pass(self, point, target):
         self._write(f"{point} {target}".rstrip())

@@ -285,8 +285,10 @@ def test_a_terminal_gets_its_size(bench):
     uid = bench.started(FOREVER, tty=True, interactive=True)
     bench.engine.resize_terminal(uid, height=40, width=132)
     if bench.name != "fake":
-        shown = bench.engine.exec(uid, ("stty", "-a", "-F", "/proc/1/fd/0"), timeout_s=20).output
-        assert b"rows 40; columns 132" in shown
+        asked = ("stty", "-a", "-F", "/proc/1/fd/0")
+        wait_until(
+            lambda: b"rows 40; columns 132" in bench.engine.exec(uid, asked, timeout_s=20).output, "the size arrives"
+        )
 
 
 @ability("binds and volumes")
@@ -325,7 +327,7 @@ def test_a_log_without_end_does_not_fill_the_disk_and_its_end_can_be_read(bench)
     if bench.name == "fake":
         pytest.skip("the fake engine has no disk that could be filled")
     megabytes = 80
-    uid = bench.started(("sh", "-c", f"yes 0123456789abcdef | head -c {megabytes << 20}; echo; echo last; sleep 600"))
+    uid = bench.started(("sh", "-c", f"yes $(printf %0255d 0) | head -c {megabytes << 20}; echo; echo last; sleep 600"))
     wait_until(lambda: b"".join(bench.engine.logs(uid, tail=1)) == b"last\n", "all of it is written", 120)
     kept = sum(len(chunk) for chunk in bench.engine.logs(uid))
     assert 1 << 20 < kept < 70 << 20

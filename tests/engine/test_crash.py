@@ -34,7 +34,7 @@ from tests.engine import crash_table
 from tests.host.controller_double import Controller, assignment, container, serving, until
 
 RUNNER = pathlib.Path(__file__).with_name("crash_runner.py")
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -170,10 +170,10 @@ class Host:
         return self.root / f"log{self.agents}"
 
     def starts(self):
-        """Containers by how often they were started, counted when a start was over: each counted one did happen."""
+        """Containers by how often they were started, counted when a start had succeeded."""
         lines = [line for path in self.root.glob("log*") for line in path.read_text(errors="replace").splitlines()]
         over = [line.split()[-1] for line in lines if line.startswith("engine.start#") and " after " in line]
-        return collections.Counter(over)
+        return collections.Counter(target for target in over if target != "-")
 
     def settle(self, end=None) -> str:
         """Run an agent that is not killed until the wish is met; why not, when it is not."""

@@ -24,7 +24,6 @@ LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 10.0
 _STEADY_AFTER_S = 30.0
-_EARLY_END_S = 10.0
 _EARLY_ENDS = 3
 _HOPELESS = ".failing"
 
@@ -55,7 +54,7 @@ def end_left_over(marks: Mapping[str, str], within_s: float = 5.0) -> int:
 
 
 def hopeless(pid_dir: Path) -> list[str]:
-    """Names of the children of the supervisor that runs there, which ended in their first seconds three times in a row."""
+    """Names of the children of the supervisor that runs there, which ended soon after their start three times in a row."""
     return sorted(place.stem for place in pid_dir.glob(f"*{_HOPELESS}"))
 
 
@@ -141,9 +140,9 @@ class Supervisor:
         if process is None:
             return
         _kill_group(process.pid, signal.SIGKILL)  # workers that a killed parent left behind hold its port
+        child.early_ends += 1
         if now_s - child.started_at_s > _STEADY_AFTER_S:
-            child.delay_s = _FIRST_DELAY_S
-        child.early_ends = child.early_ends + 1 if now_s - child.started_at_s < _EARLY_END_S else 0
+            child.delay_s, child.early_ends = _FIRST_DELAY_S, 0
         if child.early_ends >= _EARLY_ENDS:
             self._hopeless_file(child).touch()
         (self._pid_dir / f"{child.name}.pid").unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from higgins.core import errors
 from higgins.engine import api
 from higgins.engine.dialect import cgroups, faults, processes, streams, translate
 from higgins.engine.dialect.http import CHUNK_BYTES, Query, Stream
-from higgins.engine.dialect.verbs import LOOK_PAUSES_S, Verbs, filters_of, quoted
+from higgins.engine.dialect.verbs import LOOK_PAUSES_S, WAIT_STEP_S, Verbs, filters_of, quoted
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 
@@ -42,14 +42,15 @@ class Dialect(Verbs):
         body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         path = f"/containers/{quoted(translate.name_of(uuid))}/exec"
         exec_id = self.call_json(path, body, "run a command in the container")["Id"]
-        late = threading.Event()
-        timer = threading.Timer(timeout_s, self._end_exec, (exec_id, late))
+        late, over = threading.Event(), threading.Event()
+        timer = threading.Timer(timeout_s, self._end_exec, (exec_id, late, over))
         timer.daemon = True
         try:
             output = self._exec_output(exec_id, timer)
             code = self._exec_facts(exec_id).get("ExitCode")
         finally:
             timer.cancel()
+            over.set()
             self._forget_exec(exec_id)
         if late.is_set():
             raise errors.Timeout(f"The command did not end within {timeout_s:g} s and was killed.")
@@ -72,12 +73,17 @@ class Dialect(Verbs):
                     parts.append(part)
         return b"".join(parts)
 
-    def _end_exec(self, exec_id: str, late: threading.Event) -> None:
-        with contextlib.suppress(errors.HigginsError):
-            facts = self._exec_facts(exec_id)
-            if facts.get("Running"):
-                late.set()
-                processes.kill_tree(int(facts.get("Pid") or 0))
+    def _end_exec(self, exec_id: str, late: threading.Event, over: threading.Event) -> None:
+        # Docker accepts a command before it has a process, and a look may fail: what is late is ended as soon as it can be.
+        while not over.is_set():
+            with contextlib.suppress(errors.HigginsError):
+                facts = self._exec_facts(exec_id)
+                if pid := int(facts.get("Pid") or 0):
+                    if facts.get("Running"):
+                        late.set()
+                        processes.kill_tree(pid)
+                    return
+            over.wait(WAIT_STEP_S)
 
     def _exec_facts(self, exec_id: str) -> dict[str, Any]:
         answer = self.call("GET", f"/exec/{exec_id}/json", "look at the command").json()

@@ -17,6 +17,7 @@ from typing import IO, Any
 import msgspec
 
 CONNECT_TIMEOUT_S = 5.0
+PING_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 60.0
 IDLE_CONNECTIONS = 16
 CHUNK_BYTES = 64 * 1024
@@ -198,7 +199,7 @@ class Client:
     def _negotiated(self) -> tuple[tuple[int, int], str]:
         known = self._versions
         if known is None:
-            connection, response = self._send("GET", "/_ping", None, {}, CONNECT_TIMEOUT_S)
+            connection, response = self._send("GET", "/_ping", None, {}, PING_TIMEOUT_S)
             response.read()
             self._keep(connection, response)
             major, _, minor = (response.headers.get("Api-Version") or "1.41").partition(".")

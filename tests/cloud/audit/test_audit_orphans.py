@@ -207,6 +207,7 @@ def test_what_a_service_makes_after_it_was_given_up_goes_by_itself(world):
 
 @pytest.mark.usefixtures("sweeping")
 def test_the_controller_takes_away_by_itself_only_what_it_knows_to_be_of_nobody(world):
+    world.site.stop("controller")  # it would take them away while they are being made
     held, used = world.volume(), world.volume()
     left = {
         "port": (world.port(world.remembered()), world.has_port),
@@ -219,9 +220,10 @@ def test_the_controller_takes_away_by_itself_only_what_it_knows_to_be_of_nobody(
     }
     world.take(left["allocation"][0], {"VCPU": 1})
     restored = world.volume(world.remembered(), copy_of=str(uuid.uuid4()))
+    nobodys = world.port(str(uuid.uuid4()))
+    world.site.start("controller")
     user = world.wish(mounts=[{"source": restored, "destination": "/data"}])
     assert world.lane.ended(user)["status"] == "Running"
-    nobodys = world.port(str(uuid.uuid4()))
     until(
         lambda: not [name for name, (ident, is_there) in left.items() if is_there(ident)], "all of it is gone", CLEAN_S
     )

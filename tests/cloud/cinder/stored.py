@@ -41,7 +41,7 @@ from higgins.wire.hints import LocalHints
 from tests.cloud.cloud_world import Cloud, People, until
 
 HOST = "node1"
-FAILED_S = 0.4
+FAILED_S = 0.26
 """After less what is under way at Cinder is looked at again, after more what failed."""
 EVERYTHING = caller.Scope(None)
 

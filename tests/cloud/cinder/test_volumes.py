@@ -28,6 +28,7 @@ def stored(cloud: Cloud, people: People, tmp_path: pathlib.Path) -> Iterator[Sto
         for used in world.cinder.volume(one.id).uses:
             world.cinder.detach(used.attachment)
         storage.delete_volume(one)
+    until("the volumes to be gone", lambda: not list(storage.volumes()))
 
 
 def at(source: str, **fields: object) -> MountRequest:

@@ -26,6 +26,7 @@ def volume(people: People) -> Any:
     made = storage.create_volume(size=1, name=f"{people.name}-data")
     yield until("the volume", lambda: (now := storage.get_volume(made.id)).status == "available" and now)
     storage.delete_volume(made)
+    until("the volume to be gone", lambda: storage.find_volume(made.id) is None)
 
 
 def said(api: Api, uuid: str, command: str) -> str:

@@ -11,7 +11,7 @@ import time
 from tests.cloud.faults.board import Fault
 
 TITLES = ("Keystone", "Neutron", "Cinder", "Glance", "Placement")
-WAIT_S = 120.0
+WAIT_S = 300.0
 SILENT_S = 40.0
 """After longer than a service is waited for, what is held up must say why."""
 ENDED = ("Running", "Error")
@@ -220,9 +220,12 @@ class Lane:
             said = self.site.request(method, path, body, token=self.token, version=version)
             if said.status < 400:
                 return said
-            life.told.append(said.fault)
             if time.monotonic() > deadline:
                 raise Stuck(f"{method} {path} is refused for ever: {said.fault}")
+            if said.json["errors"][0]["code"].endswith(("too-many-requests", "database-busy")):
+                self._pause.wait(0.3)
+                continue
+            life.told.append(said.fault)
             if said.status < 500 and (body is None or life.outcome == "refused"):
                 return None
             if body is not None:

@@ -10,6 +10,7 @@ from higgins.provision.allocations import Allocations
 from higgins.provision.loop import Provisioner
 from higgins.scheduler.loop import Scheduler
 from higgins.scheduler.placement import PlacementClaims
+from higgins.store import hosts
 from higgins.store.loops import ledger
 from higgins.store.loops.holds import Holder
 from higgins.store.session import Database
@@ -81,11 +82,13 @@ def killed_at(ours: World, password: str, killer: Killer | AfterTheClaim) -> boo
 
 def test_killed_at_every_point_a_pod_takes_its_own_once(ours: World, cloud: Cloud) -> None:
     password = (cloud.place / "secret" / "higgins").read_text().strip()
-    ours.rows.host(cpus=64, memory_mib=64 * 1024)
+    host_id = ours.rows.host(cpus=64, memory_mib=64 * 1024)
     ours.publish()
     leaving = ours.rows.pod("leaving-0")
     points = 0
     for point in range(1, _MOST_POINTS):
+        with ours.db.write() as tx:
+            hosts.seen(tx, [host_id])
         ours.rows.delete(leaving)  # it never had a host, but may have been claimed for
         pair = [ours.rows.pod(f"coming-{point}-{number}") for number in range(2)]
         ours.db.close()  # a connection must not live on in a child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Callable
@@ -187,7 +188,10 @@ def test_two_resizes_at_once_leave_the_size_of_the_last(ours: World) -> None:
 
     def resize(memory_mib: int) -> None:
         gate.wait()
-        both.resize(member(), pod.uuid, ContainerChange(memory_mib=memory_mib))
+        while True:
+            with contextlib.suppress(errors.Conflict):  # the other is not done yet
+                both.resize(member(), pod.uuid, ContainerChange(memory_mib=memory_mib))
+                return
 
     threads = [threading.Thread(target=resize, args=(size,)) for size in (1024, 2048)]
     for thread in threads:

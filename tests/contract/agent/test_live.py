@@ -1,6 +1,7 @@
 """Live questions over the real live server and its client, answered by the fake engine."""
 
 import contextlib
+import dataclasses
 import io
 import socket
 import stat
@@ -15,12 +16,13 @@ from higgins.core.phase import Desired, Phase, Wish
 from higgins.wire import contract
 from higgins.wire.client import LiveClient, WireClient
 from tests.host.controller_double import assignment, container, until
+from tests.host.house import QUICK
 from tests.tars import tar_of
 
 
 @pytest.fixture
 def live(house):
-    house.start()
+    house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=3600))
     house.controller.wish(assignment("c1", container("c1", environment={"FAKE_LOG": "hello"}, memory_mib=64)))
     house.controller.wait_for("c1", Phase.RUNNING)
     client = LiveClient(house.live, "live-token")

@@ -126,7 +126,7 @@ class World:
             policy=self.policy,
             hint=lambda host_id, *, straight=False: None,
             installation=uuid,
-            settings=Settings(**settings),
+            settings=Settings(**({"host_down_after_s": 3600} | settings)),
         )
         self.control = build(means, self.agent)
         self.numbers = itertools.count(1)

@@ -23,7 +23,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.store.upkeep import audit
 from higgins.wire import hints
-from tests.contract.store_rows import EVERYBODY, Rows, status
+from tests.contract.store_rows import EVERYBODY, Rows, status, until
 
 
 @dataclasses.dataclass
@@ -197,8 +197,8 @@ def test_the_unforeseen_has_a_pause_a_reason_and_a_deadline(db: Database, rows: 
     outside = Outside(fault=KeyError("status"))
     loop = provisioner(db, outside, at_once=at_once)
     loop.make_once()
+    until(lambda: "(KeyError)" in str(rows.again(pod).provision_reason), "the reason")
     loop.stop()
-    assert "(KeyError)" in str(rows.again(pod).provision_reason)
     assert loop._making.next_s() is not None
     Provisioner(db, hints.LocalHints(), [outside], SEALER, deadline_s=0).make_once()
     now = rows.again(pod)

@@ -185,8 +185,7 @@ def test_a_wish_that_comes_while_all_is_taken_back_has_it_made_again(db: Databas
     loop.make_once()
     until(lambda: rows.again(pod).provision_generation == 1, "the pod to be provisioned")
     rows.report(host_id, 1, (pod, status(Phase.GONE, 1)))
-    loop.take_back_once()
-    assert slow.taking.wait(WAIT_S)
+    until(lambda: (loop.take_back_once(), slow.taking.is_set())[1], "it is taken back once nobody makes any more")
     rows.wish(rows.again(pod), Wish.START, desired=Desired.RUNNING, new_run=True)
     loop.make_once()
     assert rows.again(pod).provision_generation == 1
@@ -229,8 +228,11 @@ def test_a_stop_forgets_what_waits_and_another_start_does_it(db: Database, rows:
     loop = provisioner(db, slow, at_once=1, holder=holder)
     loop.make_once()
     assert slow.making.wait(WAIT_S)
-    threading.Timer(0.05, slow.may_make.set).start()
-    loop.stop()
+    makers, stopping = loop._makers._threads, threading.Thread(target=loop.stop)
+    stopping.start()
+    until(lambda: makers._shutdown, "the makers take no more")
+    slow.may_make.set()
+    stopping.join(WAIT_S)
     assert len(slow.there) < 3
     provisioner(db, slow, holder=holder).make_once()
     assert slow.there == {pod.uuid for pod in made}
@@ -287,6 +289,8 @@ def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypa
     assert pauses.let_through([newer], lambda one: one.pod) == [newer]
     assert pauses.next_s() is None, "it is being tried"
     assert pauses.room() > 500
+    pauses.put_off(newer.pod)
+    assert pauses.next_s() == 0, "it has become due since it was looked for"
 
 
 def test_a_hold_taken_while_a_pod_is_handed_over_stays_and_what_it_asked_for_is_made(

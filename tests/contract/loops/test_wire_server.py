@@ -325,7 +325,7 @@ def test_hundreds_wait_without_a_thread_each_and_only_the_right_one_is_woken(tmp
                 "GET", "/wire/v1/assignments?since=1&wait_s=20", headers={"Authorization": f"Bearer {number}"}
             )
             connections.append(connection)
-        until(lambda: len(server._waker.waiting()) == 300, "all wait")
+        until(lambda: sum(seat.waiting for seat in list(server._waker._seats.values())) == 300, "all wait")
         assert threading.active_count() - before <= 4
         host_id = int(hashlib.sha256(b"7").hexdigest()[:12], 16)
         desk.raised[host_id] = 2

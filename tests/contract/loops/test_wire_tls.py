@@ -27,6 +27,7 @@ from higgins.wire import contract, hints
 from higgins.wire.client import LiveClient, WireClient
 from higgins.wire.server import Server
 from tests.contract.store_rows import Rows
+from tests.machine import free_port
 
 
 def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -61,8 +62,7 @@ def wire(db: Database, sealer: Sealer, rows: Rows, tmp_path: pathlib.Path) -> It
     cert, key = certificate(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(cert, key)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    address = f"https://127.0.0.1:{free_port()}"
     server = Server(Desk(db, sealer), hints.LocalHints(), address, tls=tls)
     server.start()
     yield address, str(cert)
@@ -112,8 +112,7 @@ class Audited:
 
 def test_a_silent_caller_keeps_nobody_from_asking_a_host(tmp_path: pathlib.Path) -> None:
     cert, key = certificate(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    address = f"https://127.0.0.1:{free_port()}"
     server = LiveServer(Audited(), address, "token", TlsFiles(certificate=str(cert), key=str(key)))  # type: ignore[arg-type]
     server.start()
     client = LiveClient(address, "token", ca_file=str(cert), timeout_s=30)

@@ -32,10 +32,10 @@ def test_an_image_that_must_not_be_pulled(house):
 
 
 def test_unreachable_registry_fails_before_the_wish_does(house):
-    house.start(timings=dataclasses.replace(QUICK, pull_deadline_s=0.3))
+    house.start(timings=dataclasses.replace(QUICK, pull_deadline_s=1.5))
     house.controller.wish(assignment("c1", container("c1", image="unreachable", pull_policy=ALWAYS)))
-    house.controller.wait(lambda: "tried again" in str(house.controller.status.get("c1")), "a reason while trying")
     assert "does not answer" in house.controller.wait_for("c1", Phase.FAILED).reason
+    assert any("tried again" in status.reason for status in house.controller.history["c1"])
     assert house.engine.asked("unreachable").count("pull") > 1
 
 
@@ -46,8 +46,8 @@ def test_a_pull_that_falls_silent_is_given_up(house):
 
 
 def test_a_pull_that_goes_on_may_take_longer_than_a_wish(house):
-    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=0.5))
-    house.controller.wish(assignment("c1", container("c1", image="slow-2s", pull_policy=ALWAYS)))
+    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=1.5))
+    house.controller.wish(assignment("c1", container("c1", image="slow-3s", pull_policy=ALWAYS)))
     house.controller.wait_for("c1", Phase.RUNNING)
 
 
@@ -58,7 +58,7 @@ def test_a_failed_pod_is_tried_again_by_a_newer_wish_only(house):
     assert house.controller.wait_for("c1", Phase.FAILED).reason == "No such program."
     house.stop()
     house.start()
-    house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) == 2)
+    house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) >= 2)
     assert house.controller.status["c1"].phase is Phase.FAILED
     assert "start" not in house.engine.asked("c1")
     house.controller.change("c1", run=2, wish=Wish.START)
@@ -126,17 +126,19 @@ def test_engine_away_at_start(house):
 
 def test_engine_killed_and_back(house):
     house.start()
-    house.controller.wish(assignment("c1", container("c1", command=("sh", "-c", "sleep 0.3; exit 7"))))
+    house.controller.wish(assignment("c1", container("c1", command=("sh", "-c", "sleep 600; exit 7"))))
     house.controller.wait_for("c1", Phase.RUNNING)
     house.store.down = True
     with house.store.changed:
+        record = house.store.get("c1")
+        record.ends_at = record.started_at
         house.store.changed.notify_all()
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.UNKNOWN)
     house.controller.wait(lambda: not house.controller.facts[-1].engine_up)
     house.controller.change("c1", desired=Desired.STOPPED, wish=Wish.STOP)
     house.controller.wish(assignment("c2"))
     house.store.down = False
-    assert house.controller.wait_for("c1", Phase.STOPPED).containers[0].exit_code in (7, 143)
+    assert house.controller.wait_for("c1", Phase.STOPPED).containers[0].exit_code == 7
     house.controller.wait_for("c2", Phase.RUNNING)
 
 
@@ -225,7 +227,7 @@ def test_no_orphan_is_taken_before_the_controller_spoke(house):
     until(lambda: "list" in house.engine.asked(), "the full list")
     assert house.agent._orphans.repair() == Leftovers()
     house.open_wire()
-    house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) == 2)
+    house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) >= 2)
     assert house.controller.status["c1"].phase is Phase.RUNNING
     assert house.engine.asked("c1").count("start") == 0
 

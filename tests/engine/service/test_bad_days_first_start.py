@@ -15,7 +15,7 @@ import pytest
 from higgins.cmd.machine.supervise import hopeless
 from tests.whole import REPOSITORY, Whole
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_too_big_and_no_room_are_said_before_anything_is_fetched(engine, wire, t
         fetched(engine, wire, tmp_path, grant(), most_bytes=1000)
     free = shutil.disk_usage(tmp_path).free
     with pytest.raises(errors.OutOfCapacity, match="no room"):
-        fetched(engine, wire, tmp_path, grant(size_bytes=free), most_bytes=2 * free)
+        fetched(engine, wire, tmp_path, grant(size_bytes=2 * free), most_bytes=4 * free)
     assert wire.offsets == []
 
 

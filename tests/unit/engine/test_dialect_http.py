@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import pathlib
+import signal
 import socketserver
+import subprocess
 import tempfile
 import threading
 
@@ -14,6 +17,7 @@ import pytest
 from higgins.core import errors
 from higgins.engine import load
 from higgins.engine.dialect.http import Client
+from tests.host.controller_double import until
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -148,3 +152,31 @@ def collect(events, seen):
     for event in events:
         seen.append(event)
     return ()
+
+
+def test_a_command_that_is_late_is_killed_once_it_has_a_process(server):
+    """Docker accepts a command before it has a process; one look alone would let it run for ever."""
+    look, late, over = "/v1.44/exec/x/json", threading.Event(), threading.Event()
+    server.answers[look], server.too_late[look] = b'{"Running": true, "Pid": 0}', 1
+    engine = load.open_engine("docker", f"unix://{server.server_address}?installation=test")
+    with subprocess.Popen(["sleep", "600"]) as process:
+        ending = threading.Thread(target=engine._end_exec, args=("x", late, over))
+        ending.start()
+        until(lambda: [path for path, _ in server.seen].count(look) > 3, "it is looked at again")
+        assert not late.is_set()
+        server.answers[look] = json.dumps({"Running": True, "Pid": process.pid}).encode()
+        assert process.wait(60) == -signal.SIGKILL
+        ending.join(60)
+    assert late.is_set()
+    engine.close()
+
+
+def test_a_command_that_ended_by_itself_is_looked_at_no_more(server):
+    server.answers["/v1.44/exec/x/json"] = b'{"Running": false, "Pid": 0}'
+    engine, over = load.open_engine("docker", f"unix://{server.server_address}?installation=test"), threading.Event()
+    ending = threading.Thread(target=engine._end_exec, args=("x", threading.Event(), over))
+    ending.start()
+    over.set()
+    ending.join(60)
+    assert not ending.is_alive()
+    engine.close()
