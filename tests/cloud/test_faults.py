@@ -80,7 +80,7 @@ def chosen(lives):
 
 
 class Progress:
-    """Tells the log how far the lives of a test are."""
+    """Tells the log how far the lives of a test are; one that is lived again counts twice."""
 
     def __init__(self, site, count):
         self._path, self._name, self._count = site.tenant.cloud.place / "log/faults.log", site.tenant.name, count
@@ -88,7 +88,9 @@ class Progress:
 
     def __call__(self, life):
         with self._path.open("a") as log:
-            log.write(f"{self._name} {next(self._numbers)} of {self._count}: {life.wrong or 'well'}: {life}\n")
+            log.write(
+                f"{self._name} {next(self._numbers)} ({self._count}, and some again): {life.wrong or 'well'}: {life}\n"
+            )
         return life
 
 

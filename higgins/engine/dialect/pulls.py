@@ -87,7 +87,6 @@ class Count:
             done, total, finished = self._layers.get(layer, (0, 0, False))
             finished = finished or status in FINISHED
             if status == "Downloading" and detail.get("total"):
-                # Podman counts what it reads beyond the layer too.
-                done, total = min(detail.get("current") or 0, detail["total"]), detail["total"]
+                done, total = detail.get("current") or 0, detail["total"]
             self._layers[layer] = (total if finished else done, total, finished)
         return " ".join(word for word in (layer, status) if word)
