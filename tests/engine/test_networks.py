@@ -65,12 +65,11 @@ class Lender:
     """Lends pairs of links that stand in the engine's network namespace; ``away`` are ports that nobody has."""
 
     def __init__(self, daemon) -> None:
-        self._daemon, self.away, self.lent = daemon, set(), []
+        self._daemon, self.away = daemon, set()
 
     def __call__(self, port: str) -> Link:
         if port in self.away:
             raise errors.NotFound(f"Port {port} belongs to no container of this host.")
-        self.lent.append(port)
         name, number = f"in{port[:8]}", int(port[0])
         if name not in self._daemon.inside(["ip", "-o", "link"]):
             self._daemon.inside(["ip", "link", "add", f"out{port[:8]}", "type", "veth", "peer", "name", name])
@@ -78,11 +77,9 @@ class Lender:
             model.FixedIp(addr=f"198.18.{number}.5", prefix_length=24),
             model.FixedIp(addr=f"fd00:{number}::5", prefix_length=64, version=6),
         )
-        routes = (
-            ()
-            if self.lent[0] != port
-            else (("203.0.113.1/32", None), ("0.0.0.0/0", "203.0.113.1"), ("::/0", f"fd00:{number}::1"))
-        )
+        # Docker takes the networks of a container in any order.
+        first = (("203.0.113.1/32", None), ("0.0.0.0/0", "203.0.113.1"), ("::/0", "fd00:1::1"))
+        routes = first if port == FIRST else ()
         return Link(name=name, mac=f"fa:16:3e:00:00:0{number}", fixed_ips=ips, routes=routes)
 
 
