@@ -61,9 +61,8 @@ def translate(problem: Exception | Answer, what: str) -> errors.HigginsError:
         return _refusal(problem.status, words(problem.body), what)
     if isinstance(problem, TimeoutError):
         return errors.Timeout(f"The container engine did not answer in time when asked to {what}. Look at its log.")
-    return errors.Unavailable(
-        f"The container engine does not answer ({str(problem) or type(problem).__name__}). Start it on that host."
-    )
+    why = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    return errors.Unavailable(f"The container engine does not answer ({why}). Start it on that host.")
 
 
 def is_going(problem: errors.HigginsError) -> bool:
