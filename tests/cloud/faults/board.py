@@ -58,7 +58,7 @@ class Fault:
 
     def meets(self, call: Call) -> bool:
         """Whether it is about this request."""
-        return call.site == self.site and (self.words is None or any(word in call.text for word in tuple(self.words)))
+        return call.site == self.site and (self.words is None or _mentions(call.text, self.words))
 
     def strikes(self) -> bool:
         """Whether one more of its requests goes wrong."""
@@ -121,7 +121,7 @@ class Board:
             site = call.site
             self._changed.wait_for(lambda: not any(one.pending for one in self._faults if one.site == site), timeout=10)
             self.seen[site] = self.seen.get(site, 0) + 1
-            if any(word in call.text for words in self._watched for word in tuple(words)):
+            if any(_mentions(call.text, words) for words in self._watched):
                 self.mentioned[site] = self.mentioned.get(site, 0) + 1
             return next((one for one in self._faults if one.meets(call) and one.strikes()), None)
 
@@ -134,10 +134,15 @@ class Board:
         told = list(_things(answer))
         with self._changed:
             for words in mine:
-                asked = call.method == "POST" and any(word in call.text for word in tuple(words))
+                asked = call.method == "POST" and _mentions(call.text, words)
                 for ident, text in told:
-                    if (asked and len(told) == 1) or any(word in text for word in tuple(words)):
+                    if (asked and len(told) == 1) or _mentions(text, words):
                         words.add(ident)
+
+
+def _mentions(text: str, words: set[str]) -> bool:
+    # Lives add to their words while requests are looked at; a tuple of a set is made in one piece.
+    return any(word in text for word in tuple(words))
 
 
 def _things(answer: bytes) -> Iterator[tuple[str, str]]:

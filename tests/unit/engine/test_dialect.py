@@ -187,6 +187,12 @@ def test_failed_pulls(text, kind, told):
     assert problem.message.endswith(".")
 
 
+def test_an_engine_that_is_away_is_told_in_words():
+    problem = faults.translate(ConnectionRefusedError(111, "Connection refused"), "start the container")
+    assert type(problem) is errors.Unavailable
+    assert problem.message == "The container engine does not answer (Connection refused). Start it on that host."
+
+
 def test_the_sum_of_a_pull_by_states_of_layers():
     count = pulls.Count()
     count.add({"status": "Pulling from library/x", "id": "latest"})
