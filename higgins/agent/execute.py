@@ -16,6 +16,7 @@ from higgins.agent.hands.glance import local_name
 from higgins.agent.hands.image import Pulls
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.hands.network.steps import NetworkSteps
+from higgins.agent.hands.processors import Processors
 from higgins.agent.hands.shelf import Shelf, check_name
 from higgins.agent.journal import ImageEntry, Journal
 from higgins.agent.observe import Observer
@@ -51,8 +52,10 @@ class Executor:
         shelf: Shelf,
         network: Network | None = None,
         blocks: BlockVolumes | None = None,
+        *,
+        processors: Processors,
     ) -> None:
-        self._engine, self._journal, self._observer = engine, journal, observer
+        self._engine, self._journal, self._observer, self._processors = engine, journal, observer, processors
         self._files, self._pulls, self._shelf, self._blocks = files, pulls, shelf, blocks
         self._networks = NetworkSteps(engine, network, observer.stepping)
         self.verbs: dict[Verb, Callable[[model.Assignment, str], None]] = {
@@ -144,18 +147,20 @@ class Executor:
         joins = uuid != first and spec in want.spec.containers
         try:
             image, image_id = self._image_for(want, spec.image)
-            self._engine.create(
-                Creation(
-                    pod=want.uuid,
-                    build=want.build,
-                    spec=spec,
-                    image=image,
-                    image_id=image_id,
-                    hostname=None if joins else want.spec.hostname,
-                    binds=self._binds(want, spec),
-                    **self._networks.of_container(want, spec),
+            with self._processors.chosen(spec) as processors:
+                self._engine.create(
+                    Creation(
+                        pod=want.uuid,
+                        build=want.build,
+                        spec=spec,
+                        image=image,
+                        image_id=image_id,
+                        hostname=None if joins else want.spec.hostname,
+                        binds=self._binds(want, spec),
+                        processors=processors,
+                        **self._networks.of_container(want, spec),
+                    )
                 )
-            )
         except errors.ImageNotFound as error:
             if spec.pull_policy is PullPolicy.NEVER:
                 raise errors.ImageNotFound(

@@ -6,6 +6,7 @@ It is given an engine, a client of the wire and paths; it reads no configuration
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -25,6 +26,7 @@ from higgins.agent.hands.file import Files
 from higgins.agent.hands.glance import MOST_IMAGE_BYTES, Fetcher
 from higgins.agent.hands.image import Pulls
 from higgins.agent.hands.network.plugs import Network
+from higgins.agent.hands.processors import Processors
 from higgins.agent.hands.shelf import Shelf
 from higgins.agent.journal import Journal
 from higgins.agent.live.answers import Answers
@@ -91,6 +93,7 @@ class Agent:
         network: Network | None = None,
         blocks: BlockVolumes | None = None,
         most_image_bytes: int = MOST_IMAGE_BYTES,
+        dedicated_cpus: frozenset[int] = frozenset(),
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._engine, self._wire, self._timings, self._workers = engine, wire, timings, workers
@@ -102,25 +105,10 @@ class Agent:
         self._fetcher = Fetcher(engine, wire, state_dir / "images", most_bytes=most_image_bytes)
         pulls = Pulls(engine, self._queue.add, silence_s=timings.wish_deadline_s, fetch=self._fetcher.fetch)
         self._shelf = Shelf(engine, self._journal)
-        executor = Executor(engine, self._journal, self._observer, files, pulls, self._shelf, network, blocks)
-        self._reporter = Reporter(
-            wire,
-            lambda: self._journal.number("report", at_least=self._least_number),
-            refused=self._say_hello_again,
-            taken=self._taken,
-            coalesce_s=timings.coalesce_s,
-        )
-        self._loop = Loop(
-            self._observer,
-            executor,
-            self._journal,
-            self._reporter,
-            self._queue,
-            timings,
-            looked_after=self._looked_after,
-        )
+        self._processors = Processors(engine, dedicated=dedicated_cpus, every=frozenset(os.sched_getaffinity(0)))
+        self._make_loop(files, pulls)
         self._make_chores(files, pulls)
-        self._inventory = Inventory(engine, hostname, network_host, blocks.connector if blocks else lambda: "")
+        self._make_inventory(hostname, network_host)
         self._make_live(files, tls)
         self._make_signals()
 
@@ -128,6 +116,39 @@ class Agent:
         look, holding = self._queue.add, self._fetcher.holding
         answers = Answers(self._engine, self._observer, self._orphans, files, look, shelf=self._shelf, holding=holding)
         self._live = LiveServer(answers, self._live_address, self._live_token, tls)
+
+    def _make_loop(self, files: Files, pulls: Pulls) -> None:
+        executor = Executor(
+            self._engine,
+            self._journal,
+            self._observer,
+            files,
+            pulls,
+            self._shelf,
+            self._network,
+            self._blocks,
+            processors=self._processors,
+        )
+        self._reporter = Reporter(
+            self._wire,
+            lambda: self._journal.number("report", at_least=self._least_number),
+            refused=self._say_hello_again,
+            taken=self._taken,
+            coalesce_s=self._timings.coalesce_s,
+        )
+        self._loop = Loop(
+            self._observer,
+            executor,
+            self._journal,
+            self._reporter,
+            self._queue,
+            self._timings,
+            looked_after=self._looked_after,
+        )
+
+    def _make_inventory(self, hostname: str, network_host: str) -> None:
+        connector = self._blocks.connector if self._blocks else lambda: ""
+        self._inventory = Inventory(self._engine, hostname, network_host, connector, processors=self._processors)
 
     def _make_chores(self, files: Files, pulls: Pulls) -> None:
         self._images = Images(self._engine, pulls, self._shelf, self._reporter, self._queue, self._timings)

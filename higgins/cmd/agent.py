@@ -23,7 +23,7 @@ from higgins.cmd import logs
 from higgins.cmd.machine.lifeline import block_stop_signals, die_with_supervisor, wait_for_stop
 from higgins.cmd.machine.memory import settle_memory
 from higgins.conf import load
-from higgins.core import errors, units
+from higgins.core import cpusets, errors, units
 from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
@@ -71,6 +71,7 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
         ),
         workers=conf.agent.workers,
         most_image_bytes=units.mib_to_bytes(conf.agent.image_max_mib),
+        dedicated_cpus=cpusets.parse(conf.agent.dedicated_cpus),
         network_host=conf.agent.network_host,
         network=Network(
             mark_of(str(state_dir.resolve())),

@@ -86,7 +86,8 @@ class ContainerSpec:
     """One container as the user described it; never changed by Higgins itself.
 
     ``None`` for a limit means: no limit. ``command`` and ``entrypoint`` ``None`` mean the image's own.
-    ``cpus`` is a real cap, ``cpu_shares`` a weight. ``registry`` is the uuid of a registry record. ``found_image`` is which one the
+    ``cpus`` is a real cap, ``cpu_shares`` a weight; with the ``cpu_policy`` ``dedicated`` it has so many whole processors for itself.
+    ``registry`` is the uuid of a registry record. ``found_image`` is which one the
     name meant to the user, where the driver is ``glance``.
     """
 
@@ -265,7 +266,8 @@ class ContainerFacts:
     ``build`` is the one it was created from (a label); ``addresses`` of the engine's own networks. ``keeps_limits`` is false where the
     engine changes the limits only of a container that has its process, and makes the next process with the limits of the creation.
     ``cannot_limit`` names the limits (such as ``cpus``) that the engine cannot hold on this host, whatever is asked for.
-    ``ports`` are those whose links the engine itself takes into it; ``None`` where it does not do that.
+    ``ports`` are those whose links the engine itself takes into it; ``None`` where it does not do that. ``processors`` are those of the host
+    that it has for itself, as ``0-3,8``.
     """
 
     uuid: str
@@ -288,6 +290,7 @@ class ContainerFacts:
     addresses: tuple[Address, ...] = ()
     exposed_ports: tuple[int, ...] = ()
     ports: tuple[str, ...] | None = None
+    processors: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +364,7 @@ class StepEvent:
 class HostFacts:
     """A host's inventory, as its agent found it.
 
+    ``dedicated_cpus`` of its ``cpus`` are for containers that have some for themselves.
     ``abilities`` are names of the engine's optional protocols, ``cannot_limit`` of fields of ``ContainerSpec`` that do not hold there.
     ``network_host`` is what Neutron calls the host (empty: its hostname); ``connector`` is the JSON of what the host's os-brick tells
     Cinder of itself, empty on a host that cannot attach volumes.
@@ -372,6 +376,7 @@ class HostFacts:
     engine_up: bool
     engine_error: str = ""
     cpus: int = 0
+    dedicated_cpus: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
     memory_used_mib: int = 0

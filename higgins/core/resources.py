@@ -6,9 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-VCPU, MEMORY_MB, DISK_GB = "VCPU", "MEMORY_MB", "DISK_GB"
+VCPU, PCPU, MEMORY_MB, DISK_GB = "VCPU", "PCPU", "MEMORY_MB", "DISK_GB"
 
-WORDS: Mapping[str, str] = {VCPU: "processors", MEMORY_MB: "memory", DISK_GB: "disk space"}
+WORDS: Mapping[str, str] = {
+    VCPU: "processors",
+    PCPU: "dedicated processors",
+    MEMORY_MB: "memory",
+    DISK_GB: "disk space",
+}
 """The resource classes in a user's words."""
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
@@ -21,6 +26,11 @@ class Sized(Protocol):
     @property
     def cpu_milli(self) -> int:
         """Thousandths of a processor; 0 is no limit, here and below."""
+        ...
+
+    @property
+    def dedicated_cpus(self) -> int:
+        """How many of these processors it has for itself: all or none."""
         ...
 
     @property
@@ -46,7 +56,13 @@ _ARCHITECTURES = {
 
 def amounts(of: Sized) -> dict[str, int]:
     """What a pod of this size takes; a part of a processor counts as a whole one, and nothing is taken of what is not limited."""
-    taken = {VCPU: -(-of.cpu_milli // 1000), MEMORY_MB: of.memory_mib, DISK_GB: of.disk_gib}
+    shared_milli = of.cpu_milli - 1000 * of.dedicated_cpus
+    taken = {
+        VCPU: -(-shared_milli // 1000),
+        PCPU: of.dedicated_cpus,
+        MEMORY_MB: of.memory_mib,
+        DISK_GB: of.disk_gib,
+    }
     return {name: amount for name, amount in taken.items() if amount > 0}
 
 

@@ -34,7 +34,7 @@ class Creation:
     ``image`` is the name to create from (with a digest where one is known); ``image_id`` the id of the image that the host itself found
     it to mean, which then counts. ``network`` is ``bridge`` (the engine's
     own), ``none``, ``ns:PATH`` (a namespace made beforehand), ``container:UUID`` (another member of the pod), or ``ports``: the
-    links of ``ports``, for an engine that is ``ports.TakesPorts``.
+    links of ``ports``, for an engine that is ``ports.TakesPorts``. ``processors`` are those of the host that it may run on, as ``0-3,8``; empty: any.
     """
 
     pod: str
@@ -48,6 +48,7 @@ class Creation:
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+    processors: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,14 @@ NO_HOST = "There are not enough hosts available."
 class Ask:
     """What a pod needs of its host. ``volumes`` are those that others may use too, each with whether the pod writes to it.
 
-    ``homes`` are the ids of the hosts on which they have to be: empty when none of them has its place yet.
+    ``homes`` are the ids of the hosts on which they have to be: empty when none of them has its place yet. ``dedicated_cpus`` of the processors
+    it has for itself.
     """
 
     cpu_milli: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
+    dedicated_cpus: int = 0
     availability_zone: str | None = None
     requested_host: str | None = None
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -30,6 +32,12 @@ class Ask:
     abilities: frozenset[str] = frozenset()
     volumes: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     homes: frozenset[int] = frozenset()
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """What it takes of each kind of room that an ``Option`` has."""
+        shared_milli = self.cpu_milli - 1000 * self.dedicated_cpus
+        return (shared_milli, self.memory_mib, self.disk_gib, self.dedicated_cpus)
 
     def at_home(self, uses: Mapping[str, Collection[tuple[int, bool]]]) -> Ask:
         """The same where volumes are used so: on which hosts, and whether somebody there writes. What is only read may be used on several."""
@@ -46,8 +54,9 @@ class Ask:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """A host as it was last read. ``room`` is all that may be claimed of it, ``claimed`` what is, both in (milli cpus, MiB, GiB).
+    """A host as it was last read. ``room`` is all that may be claimed of it, ``claimed`` what is, both in (milli cpus, MiB, GiB, dedicated cpus).
 
+    The first are of the processors that are shared.
     ``refused`` says why whoever else keeps count of room gives nothing there, as words that follow a number of hosts; ``awaited`` that he soon may.
     """
 
@@ -58,8 +67,8 @@ class Option:
     up: bool = True
     enabled: bool = True
     engine_up: bool = True
-    room: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    claimed: tuple[int, int, int] = (0, 0, 0)
+    room: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    claimed: tuple[int, int, int, int] = (0, 0, 0, 0)
     pods: int = 0
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     runtimes: frozenset[str] = frozenset()
@@ -69,8 +78,9 @@ class Option:
 
     def with_claim(self, ask: Ask) -> Option:
         """The same host after it has taken a pod."""
-        cpu_milli, memory_mib, disk_gib = self.claimed
-        claimed = (cpu_milli + ask.cpu_milli, memory_mib + ask.memory_mib, disk_gib + ask.disk_gib)
+        cpu_milli, memory_mib, disk_gib, dedicated_cpus = self.claimed
+        more = ask.sizes
+        claimed = (cpu_milli + more[0], memory_mib + more[1], disk_gib + more[2], dedicated_cpus + more[3])
         return dataclasses.replace(self, claimed=claimed, pods=self.pods + 1)
 
 
@@ -82,7 +92,7 @@ class Refused:
     may_come_up: bool
 
 
-_SIZES = ("processors", "memory", "disk space")
+_SIZES = ("processors", "memory", "disk space", "dedicated processors")
 
 Filter = Callable[[Ask, Option], str | None]
 """Why a host cannot take a pod, as words that follow a number of hosts; ``None`` when it can."""
@@ -134,10 +144,9 @@ def _abilities(ask: Ask, option: Option) -> str | None:
 
 
 def _room(ask: Ask, option: Option) -> str | None:
-    asked = (ask.cpu_milli, ask.memory_mib, ask.disk_gib)
     missing = [
         size
-        for size, more, claimed, room in zip(_SIZES, asked, option.claimed, option.room, strict=True)
+        for size, more, claimed, room in zip(_SIZES, ask.sizes, option.claimed, option.room, strict=True)
         if more > 0 and claimed + more > room
     ]
     return f"without enough {' and '.join(missing)}" if missing else None

@@ -55,7 +55,8 @@ def published(host: Host, installation: str, ratios: Ratios, reserved: Reserved,
     if facts is None or host.cpus <= 0 or host.memory_mib <= 0:
         return None
     whole = {
-        resources.VCPU: (host.cpus, reserved.cpus, ratios.cpu),
+        resources.VCPU: (host.cpus - host.dedicated_cpus, reserved.cpus, ratios.cpu),
+        resources.PCPU: (host.dedicated_cpus, 0, 1.0),
         resources.MEMORY_MB: (host.memory_mib, reserved.memory_mib, ratios.memory),
         resources.DISK_GB: (host.disk_gib, reserved.disk_gib, ratios.disk),
     }

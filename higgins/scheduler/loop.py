@@ -174,7 +174,9 @@ class Scheduler:
         return self._db.now() - datetime.timedelta(seconds=self._down_after_s)
 
     def _option(self, host: Host) -> Option:
-        room = self._ratios.room(cpus=host.cpus, memory_mib=host.memory_mib, disk_gib=host.disk_gib)
+        shared_cpus = host.cpus - host.dedicated_cpus
+        room = self._ratios.room(cpus=shared_cpus, memory_mib=host.memory_mib, disk_gib=host.disk_gib)
+        shared_claimed_milli = host.cpu_milli_claimed - 1000 * host.dedicated_cpus_claimed
         facts = host.facts
         return Option(
             host_id=host.id,
@@ -184,8 +186,13 @@ class Scheduler:
             up=facts is not None and host.is_up(self._db.now(), self._down_after_s),
             enabled=not host.disabled,
             engine_up=facts is not None and facts.engine_up,
-            room=(room["cpu_milli"], room["memory_mib"], room["disk_gib"]),
-            claimed=(host.cpu_milli_claimed, host.memory_mib_claimed, host.disk_gib_claimed),
+            room=(room["cpu_milli"], room["memory_mib"], room["disk_gib"], host.dedicated_cpus),
+            claimed=(
+                shared_claimed_milli,
+                host.memory_mib_claimed,
+                host.disk_gib_claimed,
+                host.dedicated_cpus_claimed,
+            ),
             pods=host.pods_claimed,
             labels={} if facts is None else facts.labels,
             runtimes=frozenset(() if facts is None else facts.runtimes),
@@ -205,6 +212,7 @@ def _ask_of(pod: Pod) -> Ask:
         cpu_milli=pod.cpu_milli,
         memory_mib=pod.memory_mib,
         disk_gib=pod.disk_gib,
+        dedicated_cpus=pod.dedicated_cpus,
         availability_zone=spec.availability_zone,
         requested_host=spec.requested_host,
         labels=spec.hints,

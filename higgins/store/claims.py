@@ -20,6 +20,9 @@ from higgins.store.tables import hosts
 SIZES = ("cpu_milli", "memory_mib", "disk_gib")
 """The columns that quota and a host's claim count, in ``pods`` and (with ``_claimed``) in ``hosts``."""
 
+CLAIMED = (*SIZES, "dedicated_cpus")
+"""All columns that a host's claim counts so; processors that are dedicated are within ``cpu_milli`` too."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ratios:
@@ -30,7 +33,7 @@ class Ratios:
     disk: float = defaults.DISK_RATIO
 
     def room(self, *, cpus: int, memory_mib: int, disk_gib: int) -> dict[str, float]:
-        """All that may be claimed of a host, by the names of ``SIZES``."""
+        """All that may be claimed of a host with so many processors that are shared, by the names of ``SIZES``."""
         return {
             "cpu_milli": cpus * 1000 * self.cpu,
             "memory_mib": memory_mib * self.memory,
@@ -40,12 +43,18 @@ class Ratios:
 
 def fits(ratios: Ratios, more: Mapping[str, int]) -> list[sa.ColumnElement[bool]]:
     """Conditions on a row of ``hosts`` under which it can take this much more; what is not above 0 always fits."""
-    room = {
-        "cpu_milli": hosts.c.cpus * 1000 * ratios.cpu,
-        "memory_mib": hosts.c.memory_mib * ratios.memory,
-        "disk_gib": hosts.c.disk_gib * ratios.disk,
+    dedicated = more.get("dedicated_cpus", 0)
+    shared_claimed = hosts.c.cpu_milli_claimed - 1000 * hosts.c.dedicated_cpus_claimed
+    claimed_and_room = {
+        "memory_mib": (hosts.c.memory_mib_claimed, hosts.c.memory_mib * ratios.memory),
+        "disk_gib": (hosts.c.disk_gib_claimed, hosts.c.disk_gib * ratios.disk),
+        "dedicated_cpus": (hosts.c.dedicated_cpus_claimed, hosts.c.dedicated_cpus),
+        "cpu_milli": (shared_claimed, (hosts.c.cpus - hosts.c.dedicated_cpus) * 1000 * ratios.cpu),
     }
-    return [hosts.c[f"{size}_claimed"] + amount <= room[size] for size, amount in more.items() if amount > 0]
+    wanted = {**more, "cpu_milli": more.get("cpu_milli", 0) - 1000 * dedicated}
+    return [
+        claimed + wanted[size] <= room for size, (claimed, room) in claimed_and_room.items() if wanted.get(size, 0) > 0
+    ]
 
 
 def moved(more: Mapping[str, int]) -> dict[str, Any]:

@@ -40,8 +40,10 @@ class Host:
     cpu_milli_claimed: int
     memory_mib_claimed: int
     disk_gib_claimed: int
+    dedicated_cpus_claimed: int
     pods_claimed: int
     cpus: int
+    dedicated_cpus: int
     memory_mib: int
     disk_gib: int
     facts: model.HostFacts | None
@@ -178,6 +180,7 @@ def facts_columns(facts: model.HostFacts) -> dict[str, Any]:
     return {
         "facts": _encoder.encode(facts).decode(),
         "cpus": facts.cpus,
+        "dedicated_cpus": facts.dedicated_cpus,
         "memory_mib": facts.memory_mib,
         "disk_gib": facts.disk_gib,
     }

@@ -55,6 +55,7 @@ class Pod(NamedTuple):
     cpu_milli: int
     memory_mib: int
     disk_gib: int
+    dedicated_cpus: int
     created_at: datetime.datetime
     updated_at: datetime.datetime | None
     host_id: int | None
@@ -94,6 +95,7 @@ class NewPod:
     cpu_milli: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
+    dedicated_cpus: int = 0
 
 
 _NAMES = Pod._fields

@@ -50,8 +50,10 @@ hosts = sa.Table(
     sa.Column("cpu_milli_claimed", sa.BigInteger, nullable=False, server_default="0"),  # [sched]
     sa.Column("memory_mib_claimed", sa.BigInteger, nullable=False, server_default="0"),  # [sched]
     sa.Column("disk_gib_claimed", sa.BigInteger, nullable=False, server_default="0"),  # [sched]
+    sa.Column("dedicated_cpus_claimed", sa.BigInteger, nullable=False, server_default="0"),  # [sched] in cpu_milli too
     sa.Column("pods_claimed", sa.BigInteger, nullable=False, server_default="0"),  # [sched]
     sa.Column("cpus", sa.Integer, nullable=False, server_default="0"),  # [agent] this and all below
+    sa.Column("dedicated_cpus", sa.Integer, nullable=False, server_default="0"),  # so many of them
     sa.Column("memory_mib", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("disk_gib", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("facts", Json),  # HostFacts
@@ -92,6 +94,7 @@ pods = sa.Table(
     sa.Column("cpu_milli", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("memory_mib", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("disk_gib", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("dedicated_cpus", sa.BigInteger, nullable=False, server_default="0"),  # so many processors of cpu_milli
     sa.Column("created_at", Time, nullable=False),
     sa.Column("updated_at", Time),
     sa.Column("host_id", Id, sa.ForeignKey("hosts.id")),  # [sched]
@@ -287,6 +290,7 @@ ledger = sa.Table(
     sa.Column("made_at", Time),
     sa.UniqueConstraint("pod_uuid", "kind", "key"),
     sa.Index("ix_ledger_released_at", "released_at"),
+    sa.Index("ix_ledger_kind", "kind", "key"),
 )
 
 installation = sa.Table(

@@ -70,7 +70,7 @@ class Bench:
         """What to create, with a new uuid."""
         own = {
             name: words.pop(name)
-            for name in ("hostname", "binds", "dns_servers", "dns_search", "build", "ports")
+            for name in ("hostname", "binds", "dns_servers", "dns_search", "build", "ports", "processors")
             if name in words
         }
         uid = words.pop("uuid", None) or str(uuid.uuid4())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import pathlib
 import subprocess
 import threading
@@ -165,6 +166,25 @@ def test_limits_are_told_and_in_force(bench):
     facts = bench.engine.inspect(uid)
     assert (facts.memory_mib, facts.cpus, facts.cpu_shares) == (64, 0.5, 512)
     assert bench.engine.stats(uid).memory_limit_bytes == 64 * 1024 * 1024
+
+
+ALLOWED = "while read -r name rest; do [ $name = Cpus_allowed_list: ] && echo runs on $rest; done </proc/self/status"
+
+
+@ability("limits")
+@pytest.mark.parametrize("policy", ["shared", "dedicated"])
+def test_a_container_runs_on_the_processors_that_were_chosen(bench, policy):
+    last = max(os.sched_getaffinity(0))
+    quick = {"FAKE_RUN_FOR_S": "0.1"}
+    uid = bench.made(("sh", "-c", ALLOWED), processors=str(last), cpus=1, cpu_policy=policy, environment=quick)
+    own = str(last) if policy == "dedicated" else ""
+    assert bench.engine.inspect(uid).processors == own
+    assert [facts.processors for facts in bench.engine.list()] == [own]
+    bench.engine.start(uid)
+    bench.ended(uid)
+    if bench.name != "fake":
+        wait_until(lambda: f"runs on {last}\n".encode() in b"".join(bench.engine.logs(uid)), "it says where it runs")
+    assert bench.engine.inspect(uid).processors == own
 
 
 @ability("limits")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from higgins.agent.hands.processors import Processors
 from higgins.core import errors, model, units
 from higgins.engine.api import Engine, EngineInfo, abilities
 
@@ -23,10 +24,16 @@ class Inventory:
     """
 
     def __init__(
-        self, engine: Engine, hostname: str, network_host: str = "", connector: Callable[[], str] = lambda: ""
+        self,
+        engine: Engine,
+        hostname: str,
+        network_host: str = "",
+        connector: Callable[[], str] = lambda: "",
+        *,
+        processors: Processors,
     ) -> None:
         self._engine, self._hostname, self._network_host = engine, hostname, network_host
-        self._connector = connector
+        self._connector, self._processors = connector, processors
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
         self._told: model.HostFacts | None = None
@@ -41,6 +48,7 @@ class Inventory:
         with self._lock:
             self._info = info or self._info
             known = self._info
+        cannot_limit = known.cannot_limit if known else ()
         memory_mib, used_mib = _memory()
         disk_gib, disk_used_gib = _disk(known.data_path if known else "/")
         return model.HostFacts(
@@ -50,6 +58,7 @@ class Inventory:
             engine_up=info is not None,
             engine_error=error,
             cpus=len(os.sched_getaffinity(0)),
+            dedicated_cpus=0 if "cpu_policy" in cannot_limit else self._processors.set_aside,
             memory_mib=memory_mib,
             disk_gib=disk_gib,
             memory_used_mib=used_mib,
@@ -61,7 +70,7 @@ class Inventory:
             runtimes=known.runtimes if known else (),
             abilities=abilities(self._engine),
             disk_quota_supported=known.disk_quota if known else False,
-            cannot_limit=known.cannot_limit if known else (),
+            cannot_limit=cannot_limit,
             network_host=self._network_host,
             connector=self._connector(),
         )

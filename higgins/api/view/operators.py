@@ -66,7 +66,7 @@ def host(row: Host) -> dict[str, Any]:
         "kernel_version": facts.kernel_version,
         "labels": facts.labels,
         "runtimes": facts.runtimes,
-        "enable_cpu_pinning": False,
+        "enable_cpu_pinning": row.dedicated_cpus > 0,
     }
 
 

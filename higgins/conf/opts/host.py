@@ -56,6 +56,12 @@ AGENT = [
         help="This host's address in the network of Cinder's back ends. The default is the one from which it reaches other networks.",
     ),
     cfg.IntOpt("workers", default=8, min=1, help="Pods looked after side by side."),
+    cfg.StrOpt(
+        "dedicated_cpus",
+        default="",
+        help="Processors of this host for containers with the cpu_policy dedicated, as 2-5,8; all others run on the rest, which must be one at"
+        " least. Containers that were made before this was changed run where they ran until they are rebuilt.",
+    ),
     cfg.IntOpt(
         "wish_deadline_s", default=600, min=1, help="How long a wish is tried before the pod is failed with a reason."
     ),

@@ -45,6 +45,10 @@ def write(tx: Transaction, pod: Pod, means: Means, caller: Caller, wish: Wish, c
     limits.check_size(means.settings, cpu=change.cpu, memory_mib=change.memory_mib)
     cpu_milli = pod.cpu_milli if change.cpu is None else units.cpus_to_milli(change.cpu)
     memory_mib = pod.memory_mib if change.memory_mib is None else change.memory_mib
+    if pod.dedicated_cpus and cpu_milli != pod.cpu_milli:
+        raise Unsupported(
+            f"This container has {pod.dedicated_cpus} processors for itself, which stay those. Create it anew to have another number."
+        )
     if (cpu_milli, memory_mib) != (pod.cpu_milli, pod.memory_mib):
         _check_host(tx, pod)
         more = {"cpu_milli": cpu_milli - pod.cpu_milli, "memory_mib": memory_mib - pod.memory_mib}

@@ -13,6 +13,7 @@ from higgins.control.requests import MountRequest, NewContainer
 from higgins.control.settings import Settings
 from higgins.core import names
 from higgins.core.errors import Invalid
+from higgins.core.model import ContainerSpec
 
 FILES_MAX_BYTES = 8 * 1024 * 1024
 """All injected files of one container together: they stand in its row."""
@@ -98,9 +99,9 @@ def check_new(settings: Settings, new: NewContainer) -> None:
     check_name(new.name)
     check_size(settings, cpu=new.cpu, memory_mib=new.memory_mib, disk_gib=new.disk_gib)
     check_image_driver(settings, new.image_driver)
-    if new.cpu_policy == "dedicated":
+    if new.cpu_policy == "dedicated" and (new.cpu is None or new.cpu != int(new.cpu)):
         raise Invalid(
-            "No host here gives a container processors of its own. Leave cpu_policy out, and say with cpu how much of them it may use."
+            "With the cpu_policy dedicated a container has whole processors for itself. Say with cpu how many of them."
         )
     if new.pids_limit is not None and new.pids_limit < 1:
         raise Invalid("pids_limit must be at least 1. Leave it out for the default.")
@@ -112,6 +113,11 @@ def check_new(settings: Settings, new: NewContainer) -> None:
     _check_environment(new)
     _check_ports(new.exposed_ports)
     _check_mounts(new.mounts)
+
+
+def dedicated_cpus(container: ContainerSpec) -> int:
+    """How many processors a container has for itself."""
+    return round(container.cpus or 0) if container.cpu_policy == "dedicated" else 0
 
 
 def _check_environment(new: NewContainer) -> None:

@@ -17,6 +17,7 @@ from higgins.engine import api, reference
 
 PREFIX = "higgins-"
 UUID, POD, BUILD, INSTALLATION = "higgins.uuid", "higgins.pod", "higgins.build", "higgins.installation"
+PROCESSORS = "higgins.processors"
 OWN_LABELS = "higgins."
 DEFAULT_NETWORKS = ("bridge", "podman")
 CPU_PERIOD_US = 100_000
@@ -50,6 +51,8 @@ def creation_body(creation: api.Creation, image: str, installation: str) -> dict
     spec = creation.spec
     labels = {name: value for name, value in spec.labels.items() if not name.startswith(OWN_LABELS)}
     labels |= {UUID: spec.uuid, POD: creation.pod, BUILD: str(creation.build), INSTALLATION: installation}
+    if spec.cpu_policy == "dedicated":
+        labels[PROCESSORS] = creation.processors
     body: dict[str, Any] = {
         "Image": image,
         "Cmd": list(spec.command) if spec.command is not None else None,
@@ -80,6 +83,7 @@ def _host_config(creation: api.Creation) -> dict[str, Any]:
         "Privileged": spec.privileged or None,
         "Runtime": spec.runtime,
         "CpuShares": spec.cpu_shares,
+        "CpusetCpus": creation.processors or None,
         "PidsLimit": spec.pids_limit,
         "StorageOpt": {"size": f"{spec.disk_gib}G"} if spec.disk_gib else None,
         **limits(spec.cpus, spec.memory_mib),
@@ -151,6 +155,7 @@ def facts(answer: dict[str, Any], digest: str | None) -> model.ContainerFacts:
         memory_mib=units.bytes_to_mib(host["Memory"]) if host.get("Memory") else None,
         addresses=_addresses(networks.get("Networks") or {}) if not ended else (),
         exposed_ports=ports(config.get("ExposedPorts"), networks.get("Ports")),
+        processors=labels.get(PROCESSORS) or "",
     )
 
 

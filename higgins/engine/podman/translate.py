@@ -14,6 +14,7 @@ SYSTEMD = pathlib.Path("/run/systemd/system")
 LIMITS = {
     "cpus": ("cpu", ("CpuPeriod", "CpuQuota")),
     "cpu_shares": ("cpu", ("CpuShares",)),
+    "cpu_policy": ("cpuset", ("CpusetCpus",)),
     "memory_mib": ("memory", ("Memory", "MemorySwap")),
     "pids_limit": ("pids", ("PidsLimit",)),
 }

@@ -6,7 +6,7 @@ why a pod is over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -28,10 +28,11 @@ class Removed(NamedTuple):
     cpu_milli: int
     memory_mib: int
     disk_gib: int
+    dedicated_cpus: int
 
 
 HAS_OUTSIDE = sa.exists().where(ledger.c.pod_uuid == pods.c.uuid)
-_COLUMNS = (pods.c.uuid, pods.c.project_id, pods.c.spec, *(pods.c[size] for size in claims.SIZES))
+_COLUMNS = (pods.c.uuid, pods.c.project_id, pods.c.spec, *(pods.c[size] for size in claims.CLAIMED))
 
 
 def rows(tx: Transaction, *guard: sa.ColumnElement[bool], observed: Mapping[str, int]) -> list[Removed]:
@@ -43,7 +44,7 @@ def rows(tx: Transaction, *guard: sa.ColumnElement[bool], observed: Mapping[str,
     removed = [Removed(uuid, project, specs.decode(spec), *sizes) for uuid, project, spec, *sizes in found]
     for project_id in sorted({one.project_id for one in removed}):
         own = [one for one in removed if one.project_id == project_id]
-        quotas.give_back(tx, project_id, containers=sum(map(quotas.containers_of, own)), **claim_of(own))
+        quotas.give_back(tx, project_id, containers=sum(map(quotas.containers_of, own)), **_sums(own, claims.SIZES))
     for one in removed:
         if volumes.mounted_by(one.spec):
             volumes.delete_of(tx, one.uuid)  # nothing of it was made, or it was taken back: the ledger is empty
@@ -64,6 +65,9 @@ def reported_gone(tx: Transaction, host_id: int, number: int, gone: Mapping[str,
 
 
 def claim_of(removed: Iterable[Removed]) -> dict[str, int]:
-    """What these had claimed in all, by the names of ``claims.SIZES``."""
-    every = list(removed)
-    return {size: sum(getattr(one, size) for one in every) for size in claims.SIZES}
+    """What these had claimed in all, by the names of ``claims.CLAIMED``."""
+    return _sums(list(removed), claims.CLAIMED)
+
+
+def _sums(removed: Sequence[Removed], sizes: Iterable[str]) -> dict[str, int]:
+    return {size: sum(getattr(one, size) for one in removed) for size in sizes}

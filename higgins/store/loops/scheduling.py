@@ -114,7 +114,7 @@ def place(
     ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile.
     """
     for host_id, group in _by_host(placements).items():
-        more = {size: sum(getattr(pod, size) for pod in group) for size in claims.SIZES}
+        more = {size: sum(getattr(pod, size) for pod in group) for size in claims.CLAIMED}
         if not claims.take(tx, host_id, ratios, more, pods=len(group), heard_after=heard_after):
             raise errors.OutOfCapacity("The host has no room for this any more.")
     rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]

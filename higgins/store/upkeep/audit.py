@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from higgins.store import actions as action_rows
 from higgins.store import specs
-from higgins.store.claims import SIZES
+from higgins.store.claims import CLAIMED, SIZES
 from higgins.store.session import Transaction
 from higgins.store.tables import actions, hosts, ledger, pods, usages, volumes
 
@@ -55,7 +55,7 @@ def repair(tx: Transaction) -> int:
             tx.change(usages.insert().values(project_id=project, **values))
     wrong_claims = _wrong(_claims(tx), _counted_claims(tx))
     for host, right in wrong_claims.items():
-        values = dict(zip(("pods_claimed", *(f"{size}_claimed" for size in SIZES)), right, strict=True))
+        values = dict(zip(("pods_claimed", *(f"{size}_claimed" for size in CLAIMED)), right, strict=True))
         tx.change(hosts.update().where(hosts.c.uuid == host).values(**values))
     over = {"finished_at": tx.now, "message": action_rows.ERROR, "reason": "The container is gone."}
     repaired = tx.change(actions.update().where(actions.c.finished_at.is_(None), _no_pod(actions)).values(**over))
@@ -67,20 +67,21 @@ Sums = Mapping[str, tuple[int, ...]]
 
 
 def _drift(kind: str, kept: Sums, counted: Sums) -> Iterable[Finding]:
-    nothing = (0,) * len(_USED)
     for ident, right in _wrong(kept, counted).items():
-        text = f"{_words(kept.get(ident, nothing))} are kept, but its pods add up to {_words(right)}"
+        had = kept.get(ident, (0,) * len(right))
+        text = f"{_words(had)} are kept, but its pods add up to {_words(right)}"
         yield Finding(kind, ident, text, True)
 
 
 def _words(sums: tuple[int, ...]) -> str:
-    count, cpu_milli, memory_mib, disk_gib = sums
-    return f"{count} containers, {cpu_milli / 1000:g} processors, {memory_mib} MiB, {disk_gib} GiB"
+    count, cpu_milli, memory_mib, disk_gib, *dedicated = sums
+    words = f"{count} containers, {cpu_milli / 1000:g} processors, {memory_mib} MiB, {disk_gib} GiB"
+    return f"{words}, {dedicated[0]} processors dedicated" if any(dedicated) else words
 
 
 def _wrong(kept: Sums, counted: Sums) -> dict[str, tuple[int, ...]]:
     """The right sums of what is kept wrongly."""
-    nothing = (0,) * len(_USED)
+    nothing = (0,) * max(map(len, (*kept.values(), *counted.values())), default=0)
     idents = sorted({*kept, *counted})
     return {
         ident: counted.get(ident, nothing)
@@ -104,12 +105,12 @@ def _counted_usages(tx: Transaction) -> Sums:
 
 
 def _claims(tx: Transaction) -> Sums:
-    columns = (hosts.c.uuid, hosts.c.pods_claimed, *(hosts.c[f"{size}_claimed"] for size in SIZES))
+    columns = (hosts.c.uuid, hosts.c.pods_claimed, *(hosts.c[f"{size}_claimed"] for size in CLAIMED))
     return {row[0]: tuple(row[1:]) for row in tx.rows(sa.select(*columns))}
 
 
 def _counted_claims(tx: Transaction) -> Sums:
-    sums = (sa.func.count(), *(sa.func.sum(pods.c[size]) for size in SIZES))
+    sums = (sa.func.count(), *(sa.func.sum(pods.c[size]) for size in CLAIMED))
     query = sa.select(hosts.c.uuid, *sums).select_from(pods.join(hosts, pods.c.host_id == hosts.c.id))
     return {row[0]: tuple(int(value) for value in row[1:]) for row in tx.rows(query.group_by(hosts.c.uuid))}
 

@@ -47,6 +47,21 @@ def test_a_pod_is_a_consumer_of_its_own_for_two_calls_and_one(ours: World) -> No
     assert ours.rows.host_row().cpu_milli_claimed == 0
 
 
+def test_processors_for_one_pod_alone_are_pinned_ones(ours: World) -> None:
+    ours.rows.host(cpus=4, dedicated_cpus=3)
+    ours.publish()
+    inventories = ours.placement.inventories(host_uuid(ours))[1]
+    assert inventories["PCPU"] == Inventory(total=3, reserved=0, allocation_ratio=1.0)
+    assert inventories["VCPU"] == Inventory(total=1, reserved=0, allocation_ratio=2.0)
+    pod = ours.placed(cpu_milli=2000, memory_mib=64, dedicated_cpus=2)
+    assert ours.taken()[pod.uuid] == {"PCPU": 2, "MEMORY_MB": 64}
+    second = ours.placed("second", cpu_milli=2000, memory_mib=64, dedicated_cpus=2)
+    assert second.host_id is None
+    assert "without enough dedicated processors" in str(second.schedule_reason)
+    shared = ours.placed("shared", cpu_milli=1500, memory_mib=64)
+    assert ours.taken() == {pod.uuid: {"PCPU": 2, "MEMORY_MB": 64}, shared.uuid: {"VCPU": 2, "MEMORY_MB": 64}}
+
+
 def test_pods_that_are_alike_are_asked_for_once(ours: World) -> None:
     ours.rows.host(cpus=64)
     ours.publish()

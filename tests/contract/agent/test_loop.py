@@ -1,8 +1,11 @@
 """The whole agent with real threads, the fake engine and a small controller: what a user would see, and what it cost."""
 
 import dataclasses
+import os
 import pathlib
 import threading
+
+import pytest
 
 from higgins.core import model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
@@ -34,6 +37,27 @@ def test_delete_is_one_call(house):
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
     assert house.engine.asked("c1")[before:] == ["remove"]
     assert list(house.store.all()) == []
+
+
+def test_processors_that_a_container_has_for_itself_go_to_the_next_when_it_is_gone(house):
+    every = os.sched_getaffinity(0)
+    if len(every) == 1:
+        pytest.skip("processors can be set aside on a machine with several")
+    last, talk = max(every), house.controller
+    house.start(dedicated_cpus=frozenset({last}))
+    talk.wait(lambda: talk.hellos)
+    assert (talk.hellos[-1].facts.cpus, talk.hellos[-1].facts.dedicated_cpus) == (len(every), 1)
+    talk.wish(assignment("c1", container("c1", cpus=1, cpu_policy="dedicated")))
+    talk.wait_for("c1", Phase.RUNNING)
+    assert house.engine.inspect("c1").processors == str(last)
+    talk.wish(assignment("c2", container("c2", cpus=1, cpu_policy="dedicated")))
+    talk.wait(lambda: "0 of the 1 processors" in str([event.detail for event in talk.events.values()]))
+    talk.wish(assignment("c3", container("c3")))
+    talk.wait_for("c3", Phase.RUNNING)
+    assert str(last) not in house.store.all()["c3"].creation.processors.split(",")
+    talk.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
+    talk.wait_for("c2", Phase.RUNNING)
+    assert house.engine.inspect("c2").processors == str(last)
 
 
 def test_every_verb_of_a_life(house):

@@ -46,7 +46,7 @@ def test_run_sends_every_option_in_the_words_of_the_api(cloud, run, tmp_path):
         *("--network", "blue,ip=10.0.0.9", "--network", "port=p1", "--security-group", "web"),
         *("--health-cmd", "true", "--health-interval", "1m", "--health-timeout", "5", "--health-retries", "2"),
         *("--pull", "missing", "--registry", "ours", "--runtime", "kata", "--privileged", "-t", "-i"),
-        *("--pids-limit", "50", "--cpu-shares", "512", "--disk", "3", "--rm", "-d"),
+        *("--pids-limit", "50", "--cpu-shares", "512", "--cpu-policy", "dedicated", "--disk", "3", "--rm", "-d"),
     ]
     result = run("run", *options, "nginx", "echo", "-n", "hi")
     assert result.exit_code == 0, result.output
@@ -63,7 +63,7 @@ def test_run_sends_every_option_in_the_words_of_the_api(cloud, run, tmp_path):
         "nets": [{"network": "blue", "v4-fixed-ip": "10.0.0.9"}, {"port": "p1"}], "security_groups": ["web"],
         "healthcheck": {"cmd": "true", "interval": 60, "timeout": 5, "retries": 2}, "image_pull_policy": "ifnotpresent",
         "registry": "ours", "runtime": "kata", "privileged": True, "tty": True, "interactive": True, "pids_limit": 50,
-        "cpu_shares": 512, "disk": 3, "auto_remove": True,
+        "cpu_shares": 512, "cpu_policy": "dedicated", "disk": 3, "auto_remove": True,
     }  # fmt: skip
 
 

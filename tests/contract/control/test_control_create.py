@@ -78,6 +78,7 @@ REFUSED = [
     ({"cpu": 0.01}, errors.Invalid, "invalid-value"),
     ({"cpu": 17.0}, errors.Invalid, "invalid-value"),
     ({"cpu_policy": "dedicated"}, errors.Invalid, "invalid-value"),
+    ({"cpu_policy": "dedicated", "cpu": 1.5}, errors.Invalid, "invalid-value"),
     ({"memory_mib": 2}, errors.Invalid, "invalid-value"),
     ({"disk_gib": 1000}, errors.Invalid, "invalid-value"),
     ({"pids_limit": 0}, errors.Invalid, "invalid-value"),

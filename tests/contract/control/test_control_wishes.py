@@ -201,6 +201,31 @@ def test_a_new_size_moves_quota_and_claim_by_the_difference(plane: ControlPlane,
     assert pods.open_spec(plane.row(pod.uuid), plane.sealer).containers[0].environment == {"A": "b"}
 
 
+def test_processors_of_its_own_are_claimed_stay_those_and_go_with_the_container(plane: ControlPlane) -> None:
+    plane.add_host("pinned", dataclasses.replace(FACTS, dedicated_cpus=2))
+    pod = plane.made(cpu=2.0, memory_mib=512, cpu_policy="dedicated")
+    assert pod.hostname == "pinned"
+
+    def has() -> tuple[int, int, int]:
+        with plane.db.read() as tx:
+            host = hosts.get(tx, "pinned")
+        return host.cpu_milli_claimed, host.dedicated_cpus_claimed, host.memory_mib_claimed
+
+    assert has() == (2000, 2, 512)
+    with pytest.raises(errors.Unsupported, match="2 processors for itself"):
+        plane.control.containers.update(caller(), pod.uuid, ContainerChange(cpu=1.0))
+    plane.control.containers.update(caller(), pod.uuid, ContainerChange(cpu=2.0, memory_mib=1024))
+    assert has() == (2000, 2, 1024)
+    refused = plane.create(cpu=1.0, cpu_policy="dedicated")
+    plane.place()
+    assert "2 without enough dedicated processors" in str(plane.row(refused.uuid).schedule_reason)
+    plane.report(pod, Phase.STOPPED)
+    plane.control.containers.delete(caller(), pod.uuid)
+    plane.report(pod, Phase.GONE)
+    plane.sweep()
+    assert has() == (0, 0, 0)
+
+
 def test_a_size_is_refused_by_quota_host_limits_and_engine(plane: ControlPlane) -> None:
     pod = plane.made()
     containers = plane.control.containers

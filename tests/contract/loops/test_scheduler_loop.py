@@ -102,6 +102,33 @@ def test_a_full_host_is_not_waited_for(db: Database, rows: Rows) -> None:
     assert "without enough memory" in str(rows.again(pod).schedule_reason)
 
 
+def test_dedicated_processors_are_counted_apart(db: Database, rows: Rows) -> None:
+    host_id = rows.host(cpus=4, dedicated_cpus=3)
+    loop = Scheduler(db, hints.LocalHints(), ratios=claims.Ratios(cpu=1.0))
+    own = [rows.pod(f"own-{number}", cpu_milli=2000, dedicated_cpus=2) for number in range(2)]
+    shared = [rows.pod(f"shared-{number}", cpu_milli=600) for number in range(2)]
+    loop.run_once()
+    placed = [pod.name for pod in map(rows.again, (*own, *shared)) if pod.host_id == host_id]
+    assert placed == ["own-0", "shared-0"]
+    assert "without enough dedicated processors" in str(rows.again(own[1]).schedule_reason)
+    assert "without enough processors" in str(rows.again(shared[1]).schedule_reason)
+    host = rows.host_row()
+    assert (host.cpu_milli_claimed, host.dedicated_cpus_claimed) == (2600, 2)
+    with db.read() as tx:
+        assert audit.findings(tx) == []
+
+
+def test_a_race_for_dedicated_processors_has_one_winner(db: Database, rows: Rows) -> None:
+    host_id = rows.host(cpus=4, dedicated_cpus=3)
+    first, second = (rows.pod(name, cpu_milli=2000, dedicated_cpus=2) for name in ("first", "second"))
+    heard_after = utc_now() - datetime.timedelta(minutes=1)
+    with db.write() as tx:
+        scheduling.place(tx, [Placement(first, host_id)], claims.Ratios(), heard_after=heard_after)
+    with pytest.raises(errors.OutOfCapacity), db.write() as tx:
+        scheduling.place(tx, [Placement(second, host_id)], claims.Ratios(), heard_after=heard_after)
+    assert rows.host_row().dedicated_cpus_claimed == 2
+
+
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [

@@ -4,6 +4,7 @@ import pytest
 
 from higgins.agent.execute import Executor, Replan
 from higgins.agent.hands.file import Files
+from higgins.agent.hands.processors import Processors
 from higgins.agent.journal import Journal
 from higgins.agent.observe import Observer
 from higgins.agent.steps import Step, Verb
@@ -53,7 +54,8 @@ def executor(tmp_path):
     journal, files = Journal(tmp_path / "journal"), Files(tmp_path / "files")
     engine = Portly(MemoryStore(), {})
     observer = Observer(engine, journal, files, boot="boot-1")
-    yield Executor(engine, journal, observer, files, None, None, Plugs())
+    processors = Processors(engine, dedicated=frozenset(), every=frozenset({0}))
+    yield Executor(engine, journal, observer, files, None, None, Plugs(), processors=processors)
     journal.close()
 
 

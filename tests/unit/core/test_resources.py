@@ -16,6 +16,7 @@ class Size:
     cpu_milli: int
     memory_mib: int
     disk_gib: int
+    dedicated_cpus: int = 0
 
 
 SIZES = strategies.integers(0, 10**7)
@@ -28,14 +29,18 @@ def test_a_part_of_a_processor_counts_as_a_whole_one(cpu_milli: int, whole: int 
     assert resources.amounts(Size(cpu_milli, 0, 0)).get("VCPU") == whole
 
 
+def test_processors_that_a_pod_has_for_itself_are_not_of_those_that_are_shared() -> None:
+    assert resources.amounts(Size(3000, 64, 0, dedicated_cpus=3)) == {"PCPU": 3, "MEMORY_MB": 64}
+
+
 def test_what_is_not_limited_takes_nothing() -> None:
     assert resources.amounts(Size(0, 0, 0)) == {}
     assert resources.amounts(Size(0, 5, 2)) == {"MEMORY_MB": 5, "DISK_GB": 2}
 
 
-@given(SIZES, SIZES, SIZES)
-def test_a_shape_is_short_and_says_all(cpu_milli: int, memory_mib: int, disk_gib: int) -> None:
-    taken = resources.amounts(Size(cpu_milli, memory_mib, disk_gib))
+@given(SIZES, SIZES, SIZES, strategies.booleans())
+def test_a_shape_is_short_and_says_all(cpu_milli: int, memory_mib: int, disk_gib: int, is_dedicated: bool) -> None:
+    taken = resources.amounts(Size(cpu_milli, memory_mib, disk_gib, cpu_milli // 1000 if is_dedicated else 0))
     shape = resources.shape(taken)
     assert len(shape) <= 64
     assert dict(part.split(":") for part in shape.split(",") if part) == {k: str(v) for k, v in taken.items()}

@@ -7,14 +7,15 @@ from higgins.engine import api
 from higgins.engine.dialect import translate
 from higgins.engine.podman import translate as podman
 
-ALL = ("cpus", "cpu_shares", "memory_mib", "pids_limit")
+ALL = ("cpus", "cpu_shares", "cpu_policy", "memory_mib", "pids_limit")
 CREATION = api.Creation(
     pod="p",
     build=1,
     image="busybox",
+    processors="2-3",
     spec=model.ContainerSpec(uuid="u", name="n", image="busybox", cpus=1.5, cpu_shares=2, memory_mib=64, pids_limit=9),
 )
-WORDS = {"CpuPeriod", "CpuQuota", "CpuShares", "Memory", "MemorySwap", "PidsLimit"}
+WORDS = {"CpuPeriod", "CpuQuota", "CpuShares", "CpusetCpus", "Memory", "MemorySwap", "PidsLimit"}
 
 
 def info(version, controllers, *, rootless):
@@ -28,7 +29,8 @@ def info(version, controllers, *, rootless):
         ("v1", [], ALL),
         ("v1", ["memory", "cpu", "pids"], ALL),
         ("v2", None, ALL),
-        ("v2", ["memory", "pids"], ("cpus", "cpu_shares")),
+        ("v2", ["memory", "pids"], ("cpus", "cpu_shares", "cpu_policy")),
+        ("v2", ["cpu", "memory", "pids"], ("cpu_policy",)),
         ("v2", ["cpuset", "cpu", "io", "memory", "pids"], ()),
     ],
 )
@@ -42,7 +44,7 @@ def test_root_holds_all_limits_or_is_refused_by_the_engine():
 
 @pytest.mark.parametrize(
     ("cannot", "left"),
-    [((), WORDS), (ALL, set()), (("cpus", "cpu_shares"), {"Memory", "MemorySwap", "PidsLimit"})],
+    [((), WORDS), (ALL, set()), (("cpus", "cpu_shares", "cpu_policy"), {"Memory", "MemorySwap", "PidsLimit"})],
 )
 def test_what_cannot_hold_is_left_out_of_a_create(cannot, left):
     body = translate.creation_body(CREATION, "busybox", "")

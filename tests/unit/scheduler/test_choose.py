@@ -13,7 +13,7 @@ HOST = Option(
     host_id=1,
     hostname="host1",
     uuid="uuid1",
-    room=(4000.0, 1000.0, 10.0),
+    room=(4000.0, 1000.0, 10.0, 2.0),
     labels={"disk": "ssd"},
     runtimes=frozenset({"runc"}),
     abilities=frozenset({"volumes"}),
@@ -44,8 +44,16 @@ HOST = Option(
         (Ask(cpu_milli=4000, memory_mib=1000, disk_gib=10), HOST, None),
         (Ask(cpu_milli=4001), HOST, "without enough processors"),
         (Ask(memory_mib=1001, disk_gib=11), HOST, "without enough memory and disk space"),
-        (Ask(cpu_milli=1), dataclasses.replace(HOST, claimed=(4000, 0, 0)), "without enough processors"),
-        (Ask(memory_mib=1), dataclasses.replace(HOST, claimed=(9999, 0, 0)), None),
+        (Ask(cpu_milli=1), dataclasses.replace(HOST, claimed=(4000, 0, 0, 0)), "without enough processors"),
+        (Ask(memory_mib=1), dataclasses.replace(HOST, claimed=(9999, 0, 0, 0)), None),
+        (Ask(cpu_milli=2000, dedicated_cpus=2), dataclasses.replace(HOST, claimed=(4000, 0, 0, 0)), None),
+        (Ask(cpu_milli=3000, dedicated_cpus=3), HOST, "without enough dedicated processors"),
+        (Ask(cpu_milli=4000), HOST.with_claim(Ask(cpu_milli=2000, dedicated_cpus=2)), None),
+        (
+            Ask(cpu_milli=1000, dedicated_cpus=1),
+            HOST.with_claim(Ask(cpu_milli=2000, dedicated_cpus=2)),
+            "without enough dedicated processors",
+        ),
     ],
 )
 def test_each_filter_says_why(ask: Ask, host: Option, why: str | None) -> None:
@@ -53,7 +61,7 @@ def test_each_filter_says_why(ask: Ask, host: Option, why: str | None) -> None:
 
 
 def test_the_least_filled_host_is_chosen() -> None:
-    roomy = dataclasses.replace(HOST, host_id=2, hostname="host2", room=(8000.0, 2000.0, 20.0))
+    roomy = dataclasses.replace(HOST, host_id=2, hostname="host2", room=(8000.0, 2000.0, 20.0, 2.0))
     assert choose(Ask(memory_mib=100), [HOST, roomy]) is roomy
     filled = roomy.with_claim(Ask(memory_mib=1500))
     assert choose(Ask(memory_mib=100), [HOST, filled]) is HOST
@@ -78,8 +86,8 @@ def test_a_refusal_counts_its_reasons_the_commonest_first() -> None:
 @pytest.mark.parametrize(
     ("ask", "host", "may"),
     [
-        (Ask(), dataclasses.replace(HOST, up=False, room=(0.0, 0.0, 0.0), runtimes=frozenset()), True),
-        (Ask(memory_mib=5), dataclasses.replace(HOST, up=False, room=(0.0, 0.0, 0.0)), True),
+        (Ask(), dataclasses.replace(HOST, up=False, room=(0.0, 0.0, 0.0, 0.0), runtimes=frozenset()), True),
+        (Ask(memory_mib=5), dataclasses.replace(HOST, up=False, room=(0.0, 0.0, 0.0, 0.0)), True),
         (Ask(), dataclasses.replace(HOST, engine_up=False), True),
         (Ask(), dataclasses.replace(HOST, up=False, enabled=False), False),
         (Ask(availability_zone="west"), dataclasses.replace(HOST, up=False), False),
@@ -98,18 +106,22 @@ _sizes = strategies.integers(0, 2000)
 @given(
     asks=strategies.lists(
         strategies.builds(Ask, cpu_milli=_sizes, memory_mib=_sizes, disk_gib=strategies.integers(0, 4))
+        | strategies.builds(lambda cpus: Ask(cpu_milli=1000 * cpus, dedicated_cpus=cpus), strategies.integers(0, 4))
     ),
-    rooms=strategies.lists(strategies.tuples(_sizes, _sizes, strategies.integers(0, 20)), max_size=4),
+    rooms=strategies.lists(
+        strategies.tuples(_sizes, _sizes, strategies.integers(0, 20), strategies.integers(0, 8)), max_size=4
+    ),
 )
 def test_what_is_chosen_always_has_room_and_what_is_refused_never_would(
-    asks: list[Ask], rooms: list[tuple[int, int, int]]
+    asks: list[Ask], rooms: list[tuple[int, int, int, int]]
 ) -> None:
     options = {
         number: dataclasses.replace(HOST, host_id=number, room=tuple(float(size) for size in room))
         for number, room in enumerate(rooms)
     }
     for ask in asks:
-        sizes = (ask.cpu_milli, ask.memory_mib, ask.disk_gib)
+        is_dedicated = ask.dedicated_cpus > 0
+        sizes = (0 if is_dedicated else ask.cpu_milli, ask.memory_mib, ask.disk_gib, ask.dedicated_cpus)
         able = {
             option.host_id
             for option in options.values()

@@ -26,8 +26,9 @@ FACTS = model.HostFacts(
 )
 HOST = Host(
     id=1, uuid="u", hostname="host1", availability_zone="nova", disabled=False, disabled_reason=None, forced_down=False,
-    version=1, cpu_milli_claimed=0, memory_mib_claimed=0, disk_gib_claimed=0, pods_claimed=0, cpus=4, memory_mib=1000,
-    disk_gib=10, facts=FACTS, live_address=None, live_token=None, report_number=0, report_count=0, last_seen_at=None,
+    version=1, cpu_milli_claimed=0, memory_mib_claimed=0, disk_gib_claimed=0, dedicated_cpus_claimed=0, pods_claimed=0,
+    cpus=4, dedicated_cpus=0, memory_mib=1000, disk_gib=10, facts=FACTS, live_address=None, live_token=None,
+    report_number=0, report_count=0, last_seen_at=None,
     created_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), updated_at=None,
 )  # fmt: skip
 TRAITS = {
@@ -55,6 +56,13 @@ def test_a_host_is_told_with_all_it_has() -> None:
         "DISK_GB": Inventory(total=10, reserved=3, allocation_ratio=1.0),
     }
     assert found.traits == TRAITS
+
+
+def test_processors_set_aside_are_pinned_ones_and_promised_once() -> None:
+    found = told(dedicated_cpus=3)
+    assert found is not None
+    assert found.inventories["VCPU"] == Inventory(total=1, allocation_ratio=16.0)
+    assert found.inventories["PCPU"] == Inventory(total=3, allocation_ratio=1.0)
 
 
 @pytest.mark.parametrize(
