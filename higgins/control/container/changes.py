@@ -47,7 +47,7 @@ def write(tx: Transaction, pod: Pod, means: Means, caller: Caller, wish: Wish, c
     memory_mib = pod.memory_mib if change.memory_mib is None else change.memory_mib
     if pod.dedicated_cpus and cpu_milli != pod.cpu_milli:
         raise Unsupported(
-            f"This container has {pod.dedicated_cpus} processors for itself, which stay those. Create it anew to have another number."
+            "This container has its processors for itself, and their number stays. Create it anew to have another one."
         )
     if (cpu_milli, memory_mib) != (pod.cpu_milli, pod.memory_mib):
         _check_host(tx, pod)

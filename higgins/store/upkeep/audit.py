@@ -81,12 +81,11 @@ def _words(sums: tuple[int, ...]) -> str:
 
 def _wrong(kept: Sums, counted: Sums) -> dict[str, tuple[int, ...]]:
     """The right sums of what is kept wrongly."""
-    nothing = (0,) * max(map(len, (*kept.values(), *counted.values())), default=0)
-    idents = sorted({*kept, *counted})
+    nothing = {ident: (0,) * len(sums) for ident, sums in {**kept, **counted}.items()}
     return {
-        ident: counted.get(ident, nothing)
-        for ident in idents
-        if kept.get(ident, nothing) != counted.get(ident, nothing)
+        ident: counted.get(ident, zeros)
+        for ident, zeros in sorted(nothing.items())
+        if kept.get(ident, zeros) != counted.get(ident, zeros)
     }
 
 

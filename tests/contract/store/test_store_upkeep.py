@@ -104,7 +104,7 @@ def test_the_audit_counts_again_and_repairs(rows: Rows) -> None:
         for sql in (
             "UPDATE usages SET containers = 7, memory_mib = 1 WHERE project_id = 'project'",
             "DELETE FROM usages WHERE project_id = 'second'",
-            "UPDATE hosts SET cpu_milli_claimed = 1, pods_claimed = 3",
+            "UPDATE hosts SET cpu_milli_claimed = 1, pods_claimed = 3, dedicated_cpus_claimed = 2",
         ):
             tx.change(sa.text(sql))
         volumes.insert(tx, project_id="project", pod_uuid="gone")
@@ -115,11 +115,14 @@ def test_the_audit_counts_again_and_repairs(rows: Rows) -> None:
         assert sorted((one.kind, one.repairable) for one in found) == [
             ("action", True), ("claim", True), ("ledger", False), ("usage", True), ("usage", True), ("volume", True),
         ]  # fmt: skip
+        [claim] = [one.text for one in found if one.kind == "claim"]
+        assert "3 containers, 0.001 processors, 512 MiB, 0 GiB, 2 processors dedicated are kept" in claim
         assert audit.repair(tx) == 5
     with rows.db.read() as tx:
         assert [one.kind for one in audit.findings(tx)] == ["ledger"]
     assert (rows.usage(), rows.usage("second").containers) == (usage, 1)
     assert rows.host_row().cpu_milli_claimed == host.cpu_milli_claimed
+    assert rows.host_row().dedicated_cpus_claimed == 0
 
 
 def test_the_audit_names_what_stands_still(rows: Rows) -> None:
