@@ -118,6 +118,11 @@ class ContainerSpec:
     restart_policy: RestartPolicy = RestartPolicy()
     exposed_ports: tuple[str, ...] = ()
 
+    @property
+    def dedicated_cpus(self) -> int:
+        """How many processors it has for itself."""
+        return round(self.cpus or 0) if self.cpu_policy == "dedicated" else 0
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:

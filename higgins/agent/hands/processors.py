@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from higgins.core import cpusets, errors, model
 from higgins.engine.api import Engine
 
-DEDICATED = "dedicated"
-"""The ``cpu_policy`` of a container that has its processors for itself."""
-
 
 class Processors:
     """``dedicated`` are set aside, of ``every`` one that the host has; ``Invalid`` when there are others among them, or none is left over."""
@@ -40,14 +37,14 @@ class Processors:
 
         One creation at a time chooses among those set aside. ``OutOfCapacity`` when too few of them are free.
         """
-        if spec.cpu_policy == DEDICATED:
+        if spec.dedicated_cpus:
             with self._turn:
                 yield cpusets.text(self._free(spec))
         else:
             yield cpusets.text(self._shared) if self._dedicated else ""
 
     def _free(self, spec: model.ContainerSpec) -> list[int]:
-        count = round(spec.cpus or 0)
+        count = spec.dedicated_cpus
         taken = [cpusets.parse(facts.processors) for facts in self._engine.list() if facts.uuid != spec.uuid]
         free = sorted(self._dedicated.difference(*taken))
         if len(free) < count:

@@ -141,7 +141,7 @@ class Creator:
             cpu_milli=units.cpus_to_milli(container.cpus or 0),
             memory_mib=container.memory_mib or 0,
             disk_gib=container.disk_gib or 0,
-            dedicated_cpus=limits.dedicated_cpus(container),
+            dedicated_cpus=container.dedicated_cpus,
         )
         quotas.take(
             tx,

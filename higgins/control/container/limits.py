@@ -13,7 +13,6 @@ from higgins.control.requests import MountRequest, NewContainer
 from higgins.control.settings import Settings
 from higgins.core import names
 from higgins.core.errors import Invalid
-from higgins.core.model import ContainerSpec
 
 FILES_MAX_BYTES = 8 * 1024 * 1024
 """All injected files of one container together: they stand in its row."""
@@ -113,11 +112,6 @@ def check_new(settings: Settings, new: NewContainer) -> None:
     _check_environment(new)
     _check_ports(new.exposed_ports)
     _check_mounts(new.mounts)
-
-
-def dedicated_cpus(container: ContainerSpec) -> int:
-    """How many processors a container has for itself."""
-    return round(container.cpus or 0) if container.cpu_policy == "dedicated" else 0
 
 
 def _check_environment(new: NewContainer) -> None:

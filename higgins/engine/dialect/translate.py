@@ -51,7 +51,7 @@ def creation_body(creation: api.Creation, image: str, installation: str) -> dict
     spec = creation.spec
     labels = {name: value for name, value in spec.labels.items() if not name.startswith(OWN_LABELS)}
     labels |= {UUID: spec.uuid, POD: creation.pod, BUILD: str(creation.build), INSTALLATION: installation}
-    if spec.cpu_policy == "dedicated":
+    if spec.dedicated_cpus:
         labels[PROCESSORS] = creation.processors
     body: dict[str, Any] = {
         "Image": image,

@@ -170,7 +170,7 @@ def facts(uuid: str, record: Record) -> model.ContainerFacts:
         memory_mib=record.memory_mib,
         addresses=(address,) if address else (),
         exposed_ports=tuple(sorted({int(port.split("/")[0]) for port in spec.exposed_ports})),
-        processors=record.creation.processors if spec.cpu_policy == "dedicated" else "",
+        processors=record.creation.processors if spec.dedicated_cpus else "",
     )
 
 

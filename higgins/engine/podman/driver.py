@@ -137,7 +137,7 @@ class PodmanEngine(Dialect):
 
     def _refuse(self, creation: api.Creation) -> None:
         super()._refuse(creation)
-        if creation.spec.cpu_policy == "dedicated" and "cpu_policy" in self.known_info().cannot_limit:
+        if creation.spec.dedicated_cpus and "cpu_policy" in self.known_info().cannot_limit:
             raise errors.Unsupported("Podman without root cannot give a container processors of its own on this host.")
         if creation.spec.runtime is not None and creation.spec.runtime not in self.known_info().runtimes:
             known = ", ".join(self.known_info().runtimes)
