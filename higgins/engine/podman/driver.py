@@ -25,6 +25,7 @@ from higgins.engine.podman import translate as podman_translate
 LOG = logging.getLogger(__name__)
 
 ARCHIVE_TRIES = 5
+CREATION_TAKES_S = 2.0
 
 
 class PodmanEngine(Dialect):
@@ -38,6 +39,21 @@ class PodmanEngine(Dialect):
     def __init__(self, socket_path: str, installation: str) -> None:
         super().__init__(socket_path, installation)
         self._image_ports: dict[str, tuple[int, ...]] = {}
+
+    def create(self, creation: api.Creation) -> None:
+        """Make a container; one that a service which was killed in the middle has made only in its store, where it has the name, is removed first."""
+        try:
+            super().create(creation)
+        except errors.NameTaken:
+            threading.Event().wait(CREATION_TAKES_S)  # a creation whose answer was not waited for may still go on
+            try:
+                self.inspect(creation.spec.uuid)
+            except errors.NotFound:
+                LOG.warning("Podman has the container %s only in its store: it is made anew", creation.spec.uuid)
+                self._remove(translate.name_of(creation.spec.uuid))
+                super().create(creation)
+            else:
+                raise
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
         """Change the limits of a process: one that does not run gets the process that its start will let go.

@@ -7,7 +7,9 @@ from typing import Any
 
 from tests.cloud.plugs.plugged import Host, Networks, Ports, address
 
-V4, V6 = {"cidr": "198.18.9.0/24"}, {"cidr": "fd00:189::/64"}
+# No port has an address that a test uses as a next hop: a route by way of the pod itself is left out.
+V4_POOL = [{"start": "198.18.9.128", "end": "198.18.9.254"}]
+V4, V6 = {"cidr": "198.18.9.0/24", "allocation_pools": V4_POOL}, {"cidr": "fd00:189::/64"}
 ALONE = {"cidr": "198.18.10.0/24", "gateway_ip": None}
 BY_V4, BY_V6 = "default via 198.18.9.1", "default via fd00:189::"
 
@@ -67,6 +69,7 @@ def test_a_network_that_leaves_takes_no_route_along_but_its_own(host: Host, netw
         networks.make(
             {
                 "cidr": "198.18.11.0/24",
+                "allocation_pools": [{"start": "198.18.11.128", "end": "198.18.11.254"}],
                 "host_routes": [*said, {"destination": "203.0.114.0/24", "nexthop": "198.18.11.9"}],
             }
         )
