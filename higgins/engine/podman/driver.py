@@ -45,15 +45,20 @@ class PodmanEngine(Dialect):
         try:
             super().create(creation)
         except errors.NameTaken:
-            threading.Event().wait(CREATION_TAKES_S)  # a creation whose answer was not waited for may still go on
-            try:
-                self.inspect(creation.spec.uuid)
-            except errors.NotFound:
-                LOG.warning("Podman has the container %s only in its store: it is made anew", creation.spec.uuid)
-                self._remove(translate.name_of(creation.spec.uuid))
-                super().create(creation)
-            else:
+            if not self._is_only_in_store(creation.spec.uuid):
                 raise
+            LOG.warning("Podman has the container %s only in its store: it is made anew", creation.spec.uuid)
+            self._remove(translate.name_of(creation.spec.uuid))
+            super().create(creation)
+
+    def _is_only_in_store(self, uuid: str) -> bool:
+        """Whether it is not known as a container, nor a moment later: a creation whose answer was not waited for may still go on."""
+        for pause_s in (0.0, CREATION_TAKES_S):
+            threading.Event().wait(pause_s)
+            with contextlib.suppress(errors.NotFound):
+                self.inspect(uuid)
+                return False
+        return True
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
         """Change the limits of a process: one that does not run gets the process that its start will let go.
