@@ -71,7 +71,7 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
         ),
         workers=conf.agent.workers,
         most_image_bytes=units.mib_to_bytes(conf.agent.image_max_mib),
-        dedicated_cpus=cpusets.parse(conf.agent.dedicated_cpus),
+        dedicated_cpus=_dedicated_cpus(conf),
         network_host=conf.agent.network_host,
         network=Network(
             mark_of(str(state_dir.resolve())),
@@ -86,6 +86,13 @@ def _agent(conf: cfg.ConfigOpts) -> Agent:
         if conf.agent.ssl_cert_file
         else None,
     )
+
+
+def _dedicated_cpus(conf: cfg.ConfigOpts) -> frozenset[int]:
+    try:
+        return cpusets.parse(conf.agent.dedicated_cpus)
+    except errors.Invalid as error:
+        raise errors.Invalid(f"dedicated_cpus: {error.message}") from error
 
 
 def _blocks(conf: cfg.ConfigOpts, state_dir: Path) -> BlockVolumes:

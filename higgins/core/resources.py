@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
+from higgins.core import units
+
 VCPU, PCPU, MEMORY_MB, DISK_GB = "VCPU", "PCPU", "MEMORY_MB", "DISK_GB"
 
 WORDS: Mapping[str, str] = {
@@ -54,11 +56,15 @@ _ARCHITECTURES = {
 }
 
 
+def shared_cpu_milli(of: Sized) -> int:
+    """What it takes of the processors that are nobody's own."""
+    return of.cpu_milli - units.cpus_to_milli(of.dedicated_cpus)
+
+
 def amounts(of: Sized) -> dict[str, int]:
     """What a pod of this size takes; a part of a processor counts as a whole one, and nothing is taken of what is not limited."""
-    shared_milli = of.cpu_milli - 1000 * of.dedicated_cpus
     taken = {
-        VCPU: -(-shared_milli // 1000),
+        VCPU: -(-shared_cpu_milli(of) // 1000),
         PCPU: of.dedicated_cpus,
         MEMORY_MB: of.memory_mib,
         DISK_GB: of.disk_gib,

@@ -9,6 +9,8 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from higgins.core import resources
+
 NO_HOST = "There are not enough hosts available."
 """How every refusal begins; clients of Zun look for it."""
 
@@ -36,8 +38,7 @@ class Ask:
     @property
     def sizes(self) -> tuple[int, int, int, int]:
         """What it takes of each kind of room that an ``Option`` has."""
-        shared_milli = self.cpu_milli - 1000 * self.dedicated_cpus
-        return (shared_milli, self.memory_mib, self.disk_gib, self.dedicated_cpus)
+        return (resources.shared_cpu_milli(self), self.memory_mib, self.disk_gib, self.dedicated_cpus)
 
     def at_home(self, uses: Mapping[str, Collection[tuple[int, bool]]]) -> Ask:
         """The same where volumes are used so: on which hosts, and whether somebody there writes. What is only read may be used on several."""
