@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import pathlib
-import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -44,6 +44,7 @@ from higgins.wire import hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
 from tests.cloud.cloud_world import Cloud, People, until
+from tests.engine.running import busybox_tar
 
 EVERYTHING = caller.Scope(None)
 FOREVER = ("sh", "-c", "trap exit TERM; sleep 1000 & wait")
@@ -228,12 +229,9 @@ def archive(
     *, tags: tuple[str, ...] = ("docker.io/library/busybox:latest",), says: str = "a tenant", filler: int = 0
 ) -> bytes:
     """What ``docker save`` writes of busybox with a file ``/says`` beside it; under whatever names a tenant likes."""
-    busybox = pathlib.Path(
-        subprocess.run(["which", "busybox"], check=True, capture_output=True, text=True).stdout.strip()
-    )
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        _add(tar, "bin/busybox", busybox.read_bytes(), 0o755)
+        _add(tar, "bin/busybox", _busybox(), 0o755)
         for name in ("sh", "cat", "echo", "sleep", "true"):
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
@@ -256,6 +254,14 @@ def archive(
         _add(tar, "config.json", config)
         _add(tar, "manifest.json", manifest)
     return outer.getvalue()
+
+
+@functools.cache
+def _busybox() -> bytes:
+    with tarfile.open(busybox_tar()) as root:
+        program = root.extractfile("./bin/busybox")
+        assert program is not None
+        return program.read()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:

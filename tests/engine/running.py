@@ -32,6 +32,11 @@ def shell(command: str, *words: str, check: bool = True) -> subprocess.Completed
     return done
 
 
+def busybox_tar() -> pathlib.Path:
+    """The root file system that the image of busybox is made of; this machine itself need have no busybox."""
+    return pathlib.Path(shell("busybox_tar").stdout.strip())
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Daemon:
     """A private engine."""
@@ -60,8 +65,7 @@ class Daemon:
         shell("start_registry", str(state), address, str(passwords) if login else "", str(self.pid))
         layer = state / "busybox.tar.gz"
         with layer.open("wb") as packed:
-            tar = shell("busybox_tar").stdout.strip()
-            subprocess.run(["gzip", "-nc", tar], check=True, stdout=packed)
+            subprocess.run(["gzip", "-nc", busybox_tar()], check=True, stdout=packed)
         config = '{"Cmd": ["sh"], "ExposedPorts": {"80/tcp": {}}}'
         push = ["python3", str(ROOT / "script/lib/registry_push.py"), address, image, config, str(layer)]
         secrets = {"REGISTRY_AUTH": f"{USER}:{PASSWORD}"} if login else {}
