@@ -19,7 +19,7 @@ from higgins.agent.journal import ContainerEntry, Journal
 from higgins.agent.plan import ALIVE, ENDED, Have, Verb, members
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState
-from higgins.engine.api import Engine, EngineEvent, HasVolumes
+from higgins.engine.api import Engine, EngineEvent, HasVolumes, LeavesHalves
 
 LOG = logging.getLogger(__name__)
 # Words of engines for what changes no fact that we keep.
@@ -66,6 +66,7 @@ class Observer:
         self._echoes: dict[str, dict[str, EngineState | None]] = {}
         self._owners: dict[str, str] = {}
         self._volumes: set[str] = set()
+        self._halves: frozenset[str] = frozenset()
         self._absent: set[tuple[str, str]] = set()
 
     def refresh(self) -> None:
@@ -79,6 +80,7 @@ class Observer:
         if self._network:
             self._network.look()
         volumes = set(self._engine.volumes()) if isinstance(self._engine, HasVolumes) else set()
+        halves = self._ask_halves()
         with self._lock:
             touched = {
                 uuid for uuid in self._facts.keys() | before.keys() if self._facts.get(uuid) is not before.get(uuid)
@@ -86,7 +88,7 @@ class Observer:
             self._facts = facts
             self._dirty |= touched
             self._owners.update({found.uuid: found.pod for found in facts.values()})
-            self._volumes = volumes
+            self._volumes, self._halves = volumes, halves
             self.known = True
 
     def recheck(self) -> tuple[dict[str, model.ContainerFacts], frozenset[str]]:
@@ -94,12 +96,17 @@ class Observer:
         found = {facts.uuid: facts for facts in self._engine.list()}
         if self._network:
             self._network.look()
+        halves = self._ask_halves()
         with self._lock:
+            self._halves = halves
             every = found.keys() | self._facts.keys()
             changed = {uuid for uuid in every if found.get(uuid) != self._facts.get(uuid)}
             self._dirty |= changed
             self._owners.update({uuid: facts.pod for uuid, facts in found.items()})
             return found, frozenset(self._owners[uuid] for uuid in changed if uuid in self._owners)
+
+    def _ask_halves(self) -> frozenset[str]:
+        return frozenset(self._engine.halves()) if isinstance(self._engine, LeavesHalves) else frozenset()
 
     def hint(self, event: EngineEvent) -> str | None:
         """Keep what the engine said of a container until its pod is looked at; that pod, None when there is no need to look."""
@@ -136,6 +143,7 @@ class Observer:
             self._facts.pop(uuid, None)
             self._dirty.discard(uuid)
             self._hints.pop(uuid, None)
+            self._halves -= {uuid}
 
     def volume(self, name: str, *, present: bool) -> None:
         """A volume was made or removed by us."""
@@ -167,6 +175,14 @@ class Observer:
         """Facts of every container of ours as last seen, without asking the engine."""
         with self._lock:
             return dict(self._facts)
+
+    def halves(self) -> tuple[model.ContainerFacts, ...]:
+        """What the engine has made only by half, as last seen: each as a container that can only be removed."""
+        with self._lock:
+            return tuple(
+                model.ContainerFacts(uuid=uuid, pod=self._owners.get(uuid, uuid), state=EngineState.DEAD, build=0)
+                for uuid in sorted(self._halves - self._facts.keys())
+            )
 
     def settle_strangers(self, assigned: Callable[[str], bool]) -> frozenset[str]:
         """Inspect what the engine spoke of and no pod of this host accounts for; gives the pods, as far as known, of what cannot be inspected."""

@@ -356,6 +356,19 @@ class HasVolumes(Protocol):
         ...
 
 
+@runtime_checkable
+class LeavesHalves(Protocol):
+    """Has, when it is killed in the middle of a creation, a container that it keeps in its store and does not know."""
+
+    def halves(self) -> Iterable[str]:
+        """The uuids of such containers, of whatever installation, since the store knows no labels; also of one that is being made."""
+        ...
+
+    def remove_half(self, uuid: str) -> None:
+        """Take it away; nothing happens when it is none any more."""
+        ...
+
+
 ABILITIES: dict[str, type] = {
     "pause": CanPause,
     "exec": CanExec,

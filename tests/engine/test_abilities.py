@@ -331,3 +331,16 @@ def test_a_log_without_end_does_not_fill_the_disk_and_its_end_can_be_read(bench)
     wait_until(lambda: b"".join(bench.engine.logs(uid, tail=1)) == b"last\n", "all of it is written", 120)
     kept = sum(len(chunk) for chunk in bench.engine.logs(uid))
     assert 1 << 20 < kept < 70 << 20
+
+
+@ability("halves")
+def test_a_container_is_no_half(bench):
+    if not isinstance(bench.engine, api.LeavesHalves):
+        pytest.skip("it leaves none that could be taken away")
+    creation = bench.creation()
+    bench.engine.create(creation)
+    assert creation.spec.uuid not in bench.engine.halves()
+    bench.engine.remove_half(creation.spec.uuid)
+    assert bench.engine.inspect(creation.spec.uuid).state is EngineState.CREATED
+    bench.engine.remove(creation.spec.uuid)
+    bench.engine.remove_half(creation.spec.uuid)

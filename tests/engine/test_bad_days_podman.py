@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import random
 import re
 import signal
 import threading
+import uuid
 
 import pytest
 
@@ -40,37 +42,71 @@ def site(podman_service, podman_daemon):
     podman_service.nothing_is_left()
 
 
-def half_made(engine):
-    """Names that its store has and it does not know as containers."""
-    query = {"all": True, "external": True}
-    listed = engine.call("GET", "/libpod/containers/json", "list what is in the store", query=query).json()
-    known = {translate.name_of(facts.uuid) for facts in engine.list()}
-    return {name for row in listed for name in row["Names"] if name.startswith(translate.PREFIX)} - known
+def in_store(daemon):
+    """The containers under names of ours that its store has, whatever it knows of them."""
+    lists = [
+        json.loads(file.read_bytes()) for file in (daemon.state / "podman").glob("storage/*-containers/containers.json")
+    ]
+    names = [name for rows in lists for row in rows for name in row["names"] if name.startswith(translate.PREFIX)]
+    return {name.removeprefix(translate.PREFIX) for name in names}
 
 
-def test_what_a_killed_podman_made_only_in_its_store_is_made_whole(podman_daemon):
-    address = f"unix://{podman_daemon.socket}?installation=half-made"
+def broken_off(bench, daemon):
+    """Creations that podman was killed in the middle of: what was asked for by uuid, and the uuids of those it has only in its store."""
     for _ in range(40):
-        bench = Bench("podman", open_engine("podman", address), podman_daemon)
-        bench.engine.info()
-        wanted = {translate.name_of(one.spec.uuid): one for one in (bench.creation() for _ in range(4))}
+        wanted = {one.spec.uuid: one for one in (bench.creation() for _ in range(4))}
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(bench.engine.create, one) for one in wanted.values()]
             threading.Event().wait(random.uniform(0.002, 0.08))
-            kill_engine(podman_daemon)
+            kill_engine(daemon)
         concurrent.futures.wait(asked)
-        start_engine(podman_daemon)
-        half = half_made(bench.engine)
-        for name in half:
-            bench.engine.create(wanted[name])
-        assert {bench.engine.inspect(wanted[name].spec.uuid).state for name in half} <= {EngineState.CREATED}
-        assert half_made(bench.engine) == set()
-        for one in wanted.values():
-            bench.engine.remove(one.spec.uuid)
-        bench.engine.close()
+        start_engine(daemon)
+        half = wanted.keys() & bench.engine.halves()
+        assert half == wanted.keys() & in_store(daemon) - {facts.uuid for facts in bench.engine.list()}
         if half:
-            return
+            return wanted, half
+        for one in wanted:
+            bench.engine.remove(one)
     pytest.skip("podman was never killed between its store and its own records")
+
+
+@pytest.fixture
+def half_bench(podman_daemon):
+    address = f"unix://{podman_daemon.socket}?installation=half-made"
+    bench = Bench("podman", open_engine("podman", address), podman_daemon)
+    bench.engine.info()
+    yield bench
+    bench.engine.close()
+
+
+def test_what_a_killed_podman_made_only_in_its_store_is_made_whole(half_bench, podman_daemon):
+    engine = half_bench.engine
+    wanted, half = broken_off(half_bench, podman_daemon)
+    for one in half:
+        engine.create(wanted[one])
+        engine.remove_half(one)  # which it is no more
+        assert engine.inspect(one).state is EngineState.CREATED
+    assert not wanted.keys() & engine.halves()
+    for one in wanted:
+        engine.remove(one)
+    assert not wanted.keys() & in_store(podman_daemon)
+
+
+def test_what_a_killed_podman_made_only_in_its_store_can_be_removed(half_bench, podman_daemon):
+    engine, others = half_bench.engine, f"{translate.PREFIX}{uuid.uuid4()}"
+    made = engine.call_json("/containers/create", {"Image": "busybox"}, "make what is not ours", query={"name": others})
+    wanted, half = broken_off(half_bench, podman_daemon)
+    assert others.removeprefix(translate.PREFIX) not in engine.halves()
+    engine.remove_half(others.removeprefix(translate.PREFIX))
+    for one in half:
+        engine.remove_half(one)
+        engine.remove_half(one)
+    assert half.isdisjoint(in_store(podman_daemon))
+    assert half.isdisjoint(engine.halves())
+    assert others.removeprefix(translate.PREFIX) in in_store(podman_daemon)
+    for one in wanted:
+        engine.remove(one)
+    engine.call("DELETE", f"/containers/{made['Id']}", "remove what is not ours")
 
 
 def kill_engine(daemon):

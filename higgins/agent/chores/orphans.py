@@ -17,7 +17,7 @@ from higgins.agent.hands.file import Files
 from higgins.agent.hands.network.plugs import Network
 from higgins.agent.observe import Observer
 from higgins.core import errors, model
-from higgins.engine.api import Engine
+from higgins.engine.api import Engine, LeavesHalves
 
 LOG = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ class Orphans:
 
     def found(self) -> Leftovers:
         """What of ours no pod of this host accounts for."""
-        kept = sorted(self._observer.cached().items())
+        kept = [*(facts for _, facts in sorted(self._observer.cached().items())), *self._observer.halves()]
         return Leftovers(
-            containers=tuple(facts for _, facts in kept if not self._assigned(facts.pod)),
+            containers=tuple(facts for facts in kept if not self._assigned(facts.pod)),
             files=tuple(pod for pod in self._files.pods() if not self._assigned(pod)),
             networks=self._network.strangers(self._assigned) if self._network else (),
             volumes=self._blocks.strangers(self._assigned) if self._blocks else (),
@@ -148,7 +148,11 @@ class Orphans:
 
     def _remove_container(self, facts: model.ContainerFacts) -> None:
         LOG.warning("Removing container %s: pod %s is not assigned to this host", facts.uuid, facts.pod)
-        self._engine.remove(facts.uuid)
+        is_half = facts.uuid in {half.uuid for half in self._observer.halves()}
+        if is_half and isinstance(self._engine, LeavesHalves):
+            self._engine.remove_half(facts.uuid)
+        else:
+            self._engine.remove(facts.uuid)
         self._observer.removed(facts.uuid)
 
     def _remove_network(self, pod: str) -> None:

@@ -100,7 +100,9 @@ class Answers:
             self._look(pod)
         self._orphans.settle()
         volumes = tuple(self._engine.volumes()) if isinstance(self._engine, api.HasVolumes) else ()
-        return _audit([facts for _, facts in sorted(found.items())], volumes, self._orphans.found())
+        leftovers = self._orphans.found()
+        found = {facts.uuid: facts for facts in leftovers.containers} | found
+        return _audit([facts for _, facts in sorted(found.items())], volumes, leftovers)
 
     def repair(self) -> contract.AuditAnswer:
         """Remove what nobody was assigned; answers what was removed."""

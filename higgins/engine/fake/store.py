@@ -24,10 +24,14 @@ from higgins.threads import typed_json
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Record:
-    """One container; times are seconds since the epoch. A running one whose ``ends_at`` has passed has ended."""
+    """One container; times are seconds since the epoch. A running one whose ``ends_at`` has passed has ended.
+
+    ``half`` is one whose creation was broken off: its name is taken, and that is all that is known of it.
+    """
 
     creation: api.Creation
     digest: str
+    half: bool = False
     state: EngineState = EngineState.CREATED
     started_at: float | None = None
     finished_at: float | None = None

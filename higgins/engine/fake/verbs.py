@@ -44,7 +44,18 @@ class FakeVerbs:
         """Every container."""
         self.store.check()
         with self.store.locked():
-            return tuple(self._facts(uuid, self._settled(uuid, record)) for uuid, record in self.store.all().items())
+            whole = {uuid: record for uuid, record in self.store.all().items() if not record.half}
+            return tuple(self._facts(uuid, self._settled(uuid, record)) for uuid, record in whole.items())
+
+    def halves(self) -> Iterable[str]:
+        """Every container whose creation was broken off."""
+        self.store.check()
+        return tuple(uuid for uuid, record in self.store.all().items() if record.half)
+
+    def remove_half(self, uuid: str) -> None:
+        """Forget one whose creation was broken off."""
+        if uuid in self.halves():
+            self.remove(uuid)
 
     def inspect(self, uuid: str) -> model.ContainerFacts:
         """One container."""
@@ -105,7 +116,8 @@ class FakeVerbs:
         uuid = creation.spec.uuid
         self._begin("create", uuid, creation)
         with self.store.locked():
-            if self.store.get(uuid) is not None:
+            before = self.store.get(uuid)
+            if before is not None and not before.half:
                 raise errors.NameTaken(f"The engine has a container {uuid} already.")
             image = self._image(creation.image, creation.image_id)
             behaviour.refuse_creation(creation)
@@ -205,7 +217,8 @@ class FakeVerbs:
     def _snapshot(self) -> dict[str, tuple[str, str, float | None]]:
         if self.store.down:
             return {}
-        records = {uuid: behaviour.settle(record, self._clock()) for uuid, record in self.store.all().items()}
+        whole = {uuid: record for uuid, record in self.store.all().items() if not record.half}
+        records = {uuid: behaviour.settle(record, self._clock()) for uuid, record in whole.items()}
         return {uuid: (str(record.state), record.creation.pod, record.started_at) for uuid, record in records.items()}
 
     def _until_next(self) -> float:
@@ -239,7 +252,7 @@ class FakeVerbs:
     def _get(self, uuid: str) -> Record:
         self.store.check()
         record = self.store.get(uuid)
-        if record is None:
+        if record is None or record.half:
             raise errors.NotFound(f"The engine has no container {uuid}.")
         return self._settled(uuid, record)
 

@@ -12,7 +12,7 @@ import pytest
 from higgins.agent.live import answers
 from higgins.agent.live.server import THREADS
 from higgins.core import errors
-from higgins.core.phase import Desired, Phase, Wish
+from higgins.core.phase import Desired, EngineState, Phase, Wish
 from higgins.wire import contract
 from higgins.wire.client import LiveClient, WireClient
 from tests.host.controller_double import assignment, container, until
@@ -107,6 +107,14 @@ def test_audit_and_repair(live, house):
     house.controller.wait_for("c2", Phase.RUNNING)
     with house.agent._loop._lock:
         del house.agent._loop._pods["c2"]
+    assert [found.uuid for found in live.repair().containers] == ["c2"]
+    assert [found.uuid for found in live.audit().containers] == ["c1"]
+
+
+def test_what_the_engine_made_by_half_is_audited_and_repaired(live, house):
+    house.store.put("c2", dataclasses.replace(house.store.get("c1"), half=True))
+    states = {found.uuid: found.state for found in live.audit().containers}
+    assert states == {"c1": EngineState.RUNNING, "c2": EngineState.DEAD}
     assert [found.uuid for found in live.repair().containers] == ["c2"]
     assert [found.uuid for found in live.audit().containers] == ["c1"]
 

@@ -216,6 +216,22 @@ def test_orphans_go_after_a_grace_and_strangers_stay(house):
     assert house.agent._journal.pods() == frozenset()
 
 
+def test_what_was_made_by_half_goes_like_an_orphan_unless_it_is_wanted(house):
+    house.start()
+    house.controller.wish(assignment("c1"))
+    house.controller.wait_for("c1", Phase.RUNNING)
+    house.stop()
+    half = dataclasses.replace(house.store.get("c1"), half=True)
+    for uuid in ("c1", "c2"):
+        house.store.put(uuid, half)
+    house.controller.forget("c1")
+    house.controller.wish(assignment("c2"))
+    house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=0.3))
+    house.controller.wait_for("c2", Phase.RUNNING)
+    until(lambda: set(house.store.all()) == {"c2"}, "the half of nobody to be removed")
+    assert "remove" not in house.engine.asked("c2")
+
+
 def test_no_orphan_is_taken_before_the_controller_spoke(house):
     house.start()
     house.controller.wish(assignment("c1"))
