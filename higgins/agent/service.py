@@ -240,7 +240,7 @@ class Agent:
             LOG.warning("The controller must be greeted again and does not answer: %s", error.message)
 
     def _follow_engine(self) -> None:
-        failures = 0
+        failures, told = 0, ""
         while not self._stopping.is_set():
             up_since = time.monotonic()
             try:
@@ -256,10 +256,12 @@ class Agent:
                 reason = "The container engine's events could not be read; the log of the host's agent says why."
             if self._stopping.is_set():
                 return
-            LOG.warning("Pods are left as they are until the engine answers: %s", reason)
+            failures = 0 if time.monotonic() - up_since > self._timings.reconnect_most_s else failures + 1
+            if not failures or reason != told:
+                LOG.warning("Pods are left as they are until the engine answers: %s", reason)
+            told = reason
             self._loop.engine_down(reason)
             self._tell_facts()
-            failures = 0 if time.monotonic() - up_since > self._timings.reconnect_most_s else failures + 1
             self._pause(failures)
 
     def _engine_connected(self) -> None:
@@ -267,6 +269,7 @@ class Agent:
         self._observer.refresh()
         if facts:
             self._reporter.facts(facts)
+        LOG.info("The container engine answers, and what it has is known")
         self._loop.engine_up()
         self._images.again()
 

@@ -124,6 +124,23 @@ def test_engine_away_at_start(house):
     house.controller.wait(lambda: house.controller.facts[-1].engine_up)
 
 
+def test_an_engine_that_stays_away_is_told_in_the_log_once(house, caplog):
+    engine, tries = house.new_engine(), []
+    events = engine.events
+
+    def counted(connected):
+        tries.append(connected)
+        return events(connected)
+
+    engine.events = counted
+    house.store.down = True
+    house.start(engine=engine, timings=dataclasses.replace(QUICK, reconnect_most_s=30.0))
+    until(lambda: len(tries) >= 4, "it is asked again")
+    assert caplog.text.count("Pods are left as they are until the engine answers") == 1
+    house.store.down = False
+    house.controller.wait(lambda: house.controller.facts[-1].engine_up)
+
+
 def test_engine_killed_and_back(house):
     house.start()
     house.controller.wish(assignment("c1", container("c1", command=("sh", "-c", "sleep 600; exit 7"))))
