@@ -2,12 +2,10 @@
 
 import dataclasses
 import datetime
-import shutil
 import threading
 
 import pytest
 
-from higgins.agent.chores.orphans import Leftovers
 from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
 from tests.host.controller_double import assignment, container, until
@@ -221,50 +219,6 @@ def test_a_login_is_shown_to_its_own_registry_only(house, domain, phase):
     house.controller.wait_for("c1", phase)
 
 
-def test_orphans_go_after_a_grace_and_strangers_stay(house):
-    house.start()
-    house.controller.wish(assignment("c1"))
-    house.controller.wait_for("c1", Phase.RUNNING)
-    house.stop()
-    house.controller.forget("c1")
-    house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=0.3))
-    house.controller.wait(lambda: len(house.controller.hellos) == 2)
-    until(lambda: not house.store.all(), "the orphan to be removed")
-    assert house.agent._journal.pods() == frozenset()
-
-
-def test_what_was_made_by_half_goes_like_an_orphan_unless_it_is_wanted(house):
-    house.start()
-    house.controller.wish(assignment("c1"))
-    house.controller.wait_for("c1", Phase.RUNNING)
-    house.stop()
-    half = dataclasses.replace(house.store.get("c1"), half=True)
-    for uuid in ("c1", "c2"):
-        house.store.put(uuid, half)
-    house.controller.forget("c1")
-    house.controller.wish(assignment("c2"))
-    house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=0.3))
-    house.controller.wait_for("c2", Phase.RUNNING)
-    until(lambda: set(house.store.all()) == {"c2"}, "the half of nobody to be removed")
-    assert "remove" not in house.engine.asked("c2")
-
-
-def test_no_orphan_is_taken_before_the_controller_spoke(house):
-    house.start()
-    house.controller.wish(assignment("c1"))
-    house.controller.wait_for("c1", Phase.RUNNING)
-    house.stop()
-    shutil.rmtree(house.root / "state")
-    house.close_wire()
-    house.start(timings=dataclasses.replace(QUICK, orphan_grace_s=0.0))
-    until(lambda: "list" in house.engine.asked(), "the full list")
-    assert house.agent._orphans.repair() == Leftovers()
-    house.open_wire()
-    house.controller.wait(lambda: len(house.controller.hellos) == 2 and len(house.controller.history["c1"]) >= 2)
-    assert house.controller.status["c1"].phase is Phase.RUNNING
-    assert house.engine.asked("c1").count("start") == 0
-
-
 def test_disk_full_for_the_journal(house):
     house.start()
     journal = house.agent._journal
@@ -326,33 +280,6 @@ def test_a_report_that_breaks_on_its_way_is_sent_again(house):
     house.controller.wish(assignment("c1"))
     house.controller.wait_for("c1", Phase.RUNNING)
     assert broke.is_set()
-
-
-def test_an_orphan_that_does_not_go_holds_up_no_other_and_no_other_chore(house):
-    house.start()
-    every = [f"c{place}" for place in range(4)]
-    for uuid in every:
-        house.controller.wish(assignment(uuid))
-        house.controller.wait_for(uuid, Phase.RUNNING)
-    house.stop()
-    engine, stuck = house.new_engine(), {"c0", "c1"}
-    remove = engine.remove
-
-    def refuse(uuid):
-        if uuid in stuck:
-            raise {"c0": errors.NotReady("Device or resource busy."), "c1": KeyError("unforeseen")}[uuid]
-        remove(uuid)
-
-    engine.remove = refuse
-    for uuid in every:
-        house.controller.forget(uuid)
-    house.start(engine=engine, timings=dataclasses.replace(QUICK, orphan_grace_s=0.1, resync_s=0.2))
-    swept = threading.Event()
-    house.agent._eviction.sweep = swept.set
-    until(lambda: {found.uuid for found in engine.list()} == stuck, "the others to be removed")
-    assert swept.wait(15)
-    stuck.clear()
-    until(lambda: not house.store.all(), "all to be removed")
 
 
 def test_disk_full_for_files(house):
