@@ -22,6 +22,8 @@ MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 class Dialect(Verbs):
     """An engine with every ability that both Docker and Podman have."""
 
+    exec_end_s = 10.0
+
     def pause(self, uuid: str) -> None:
         """Freeze it."""
         self._unless(uuid, "paused", "pause", "pause the container")
@@ -38,7 +40,10 @@ class Dialect(Verbs):
                 raise
 
     def exec(self, uuid: str, command: tuple[str, ...], *, timeout_s: float) -> api.ExecResult:
-        """Run a command to its end: three calls. Output beyond 16 MiB is dropped."""
+        """Run a command to its end: three calls. Output beyond 16 MiB is dropped.
+
+        ``Unavailable`` when its output is over and the engine does not say that it has ended, as when it broke down meanwhile.
+        """
         body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         path = f"/containers/{quoted(translate.name_of(uuid))}/exec"
         exec_id = self.call_json(path, body, "run a command in the container")["Id"]
@@ -47,18 +52,22 @@ class Dialect(Verbs):
         timer.daemon = True
         try:
             output = self._exec_output(exec_id, timer)
-            code = self._exec_facts(exec_id).get("ExitCode")
+            code = self._exit_code(exec_id)
         finally:
             timer.cancel()
             over.set()
             self._forget_exec(exec_id)
         if late.is_set():
             raise errors.Timeout(f"The command did not end within {timeout_s:g} s and was killed.")
+        if code is None:
+            raise errors.Unavailable(
+                "The container engine did not say how the command ended. Look at what it has done before running it again."
+            )
         if code in (126, 127) and b"OCI runtime" in output:
             raise errors.Invalid(
                 f"The command could not run in the container: {faults.plainly(output.decode(errors='replace'))}."
             )
-        return api.ExecResult(output=output, exit_code=int(code or 0))
+        return api.ExecResult(output=output, exit_code=code)
 
     def _exec_output(self, exec_id: str, timer: threading.Timer) -> bytes:
         parts, size = [], 0
@@ -84,6 +93,18 @@ class Dialect(Verbs):
                         processes.kill_tree(pid)
                     return
             over.wait(WAIT_STEP_S)
+
+    def _exit_code(self, exec_id: str) -> int | None:
+        """What it ended with; the end of its output may come a moment before. None when it cannot be known."""
+        codes: list[int] = []
+
+        def ended() -> bool:
+            facts = self._exec_facts(exec_id)
+            if not facts.get("Running") and facts.get("ExitCode") is not None:
+                codes.append(int(facts["ExitCode"]))
+            return bool(codes)
+
+        return codes[0] if self._wait_until(self.exec_end_s, ended) else None
 
     def _exec_facts(self, exec_id: str) -> dict[str, Any]:
         answer = self.call("GET", f"/exec/{exec_id}/json", "look at the command").json()

@@ -40,7 +40,7 @@ def test_written_by_one_read_by_the_next(people: People, volume: Any, host: str)
     api, storage = people.api("admin"), people.connection("admin").block_storage
     mounts = [{"source": volume.name, "destination": "/data"}]
     with api.container(host=host, command=WRITES, mounts=mounts) as first:
-        assert said(api, first["uuid"], "cat /data/note") == "kept\n"
+        until("a first line", lambda: said(api, first["uuid"], "cat /data/note") == "kept\n")
         assert [one["server_id"] for one in storage.get_volume(volume.id).attachments] == [first["uuid"]]
         refused = api(
             "POST", "/containers", {"image": "busybox", "mounts": [{"source": volume.id, "destination": "/d"}]}
@@ -57,7 +57,7 @@ def test_written_by_one_read_by_the_next(people: People, volume: Any, host: str)
 def test_a_size_comes_and_goes_with_its_container(people: People, host: str) -> None:
     api, storage = people.api("admin"), people.connection("admin").block_storage
     with api.container(host=host, command=WRITES, mounts=[{"size": "1", "destination": "/data"}]) as made:
-        assert said(api, made["uuid"], "cat /data/note") == "kept\n"
+        until("its line", lambda: said(api, made["uuid"], "cat /data/note") == "kept\n")
         [own] = storage.volumes()
         assert (own.size, own.status) == (1, "in-use")
     assert list(storage.volumes()) == []

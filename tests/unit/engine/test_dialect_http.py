@@ -42,6 +42,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path in self.server.missing_bytes or self.server.hang_up:
             self.close_connection = True
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
     def log_message(self, *words):
         return
 
@@ -179,4 +183,30 @@ def test_a_command_that_ended_by_itself_is_looked_at_no_more(server):
     over.set()
     ending.join(60)
     assert not ending.is_alive()
+    engine.close()
+
+
+@pytest.mark.parametrize("word", ['"Running": false, "ExitCode": null', '"Running": true, "ExitCode": 0'])
+def test_a_command_whose_end_is_not_told_has_no_exit_code(server, word):
+    server.answers["/v1.44/exec/x/json"] = f'{{"Pid": 0, {word}}}'.encode()
+    engine = load.open_engine("docker", f"unix://{server.server_address}?installation=test")
+    server.answers["/v1.44/containers/higgins-u/exec"] = b'{"Id": "x"}'
+    server.answers["/v1.44/exec/x/start"] = b""
+    engine.exec_end_s = 0.2
+    with pytest.raises(errors.Unavailable, match="did not say how the command ended"):
+        engine.exec("u", ("true",), timeout_s=60)
+    engine.close()
+
+
+def test_a_command_may_be_told_to_have_ended_after_its_output(server):
+    look = "/v1.44/exec/x/json"
+    server.answers[look] = b'{"Pid": 7, "Running": true, "ExitCode": null}'
+    engine = load.open_engine("docker", f"unix://{server.server_address}?installation=test")
+    codes = []
+    asking = threading.Thread(target=lambda: codes.append(engine._exit_code("x")))
+    asking.start()
+    until(lambda: [path for path, _ in server.seen].count(look) > 1, "it is looked at again")
+    server.answers[look] = b'{"Pid": 0, "Running": false, "ExitCode": 7}'
+    asking.join(60)
+    assert codes == [7]
     engine.close()
