@@ -358,7 +358,10 @@ class HasVolumes(Protocol):
 
 @runtime_checkable
 class LeavesHalves(Protocol):
-    """Has, when it is killed in the middle of a creation, a container that it keeps in its store and does not know."""
+    """Has, when it is killed in the middle of a creation, a container that it keeps in its store and does not know.
+
+    None of ``ABILITIES``: there is nothing in it that a user could ask for.
+    """
 
     def halves(self) -> Iterable[str]:
         """The uuids of such containers, of whatever installation, since the store knows no labels; also of one that is being made."""

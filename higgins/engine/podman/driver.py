@@ -66,8 +66,10 @@ class PodmanEngine(Dialect):
 
     def remove_half(self, uuid: str) -> None:
         """Take it away by the store's own id: whatever was made under its name since stays."""
-        with contextlib.suppress(KeyError, errors.NotFound):
-            self._remove(self._halves()[uuid])
+        half = self._halves().get(uuid)
+        if half:
+            with contextlib.suppress(errors.NotFound):
+                self._remove(half)
 
     def _halves(self) -> dict[str, str]:
         """The store's ids by uuid; a container that Podman knows, whoever made it under whatever name, is in another state."""
