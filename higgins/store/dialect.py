@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from higgins.core import errors
 
 _CONNECT_S = 10
 _STATEMENT_S = 120
@@ -40,17 +41,13 @@ def upsert(dialect: str, table: sa.Table, *, key: Sequence[str], update: Sequenc
     )
 
 
-@contextmanager
-def one_at_a_time(connection: sa.Connection, name: str) -> Iterator[None]:
-    """Holds a named lock for as long as the block lasts, where a transaction does not keep others from changing tables: MariaDB.
+def lock_while_connected(connection: sa.Connection, name: str, *, wait_s: int) -> None:
+    """Takes a named lock where a transaction does not keep others from changing tables: MariaDB. It ends with the connection, not before.
 
-    In a Galera cluster it is one server's lock: let one server take the schema's changes.
+    So nobody else has it before this one's last commit. In a Galera cluster it is one server's lock: let one server take the schema's changes.
+    Raises ``errors.Unavailable`` when another connection has it for longer than ``wait_s``.
     """
     if connection.dialect.name not in ("mysql", "mariadb"):
-        yield
         return
-    connection.execute(sa.text("SELECT GET_LOCK(:name, 600)"), {"name": name})
-    try:
-        yield
-    finally:
-        connection.execute(sa.text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+    if connection.execute(sa.text("SELECT GET_LOCK(:name, :wait_s)"), {"name": name, "wait_s": wait_s}).scalar() != 1:
+        raise errors.Unavailable(f"Another process has been at it for {wait_s} s: {name}. Try again when it has ended.")

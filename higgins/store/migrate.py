@@ -9,18 +9,20 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from higgins.store.dialect import one_at_a_time
+from higgins.store.dialect import lock_while_connected
 from higgins.store.session import Database
 from higgins.store.tables import metadata
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
+_ANOTHER_UPGRADE_S = 600
 
 
 def upgrade(url: str) -> None:
     """Bring the database to ``head``; nothing happens when it is there. Two at once: the second waits and finds it done."""
     db = Database(url, patient=True)
     try:
-        with db.write() as tx, one_at_a_time(tx.connection, "higgins db upgrade"):
+        with db.write() as tx:
+            lock_while_connected(tx.connection, "higgins db upgrade", wait_s=_ANOTHER_UPGRADE_S)
             config = _config()
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")

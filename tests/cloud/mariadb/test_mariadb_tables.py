@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 
 import pytest
 import sqlalchemy as sa
 
+from higgins.core import errors
 from higgins.store import migrate
+from higgins.store.dialect import lock_while_connected
 from higgins.store.session import Busy, Database
 from higgins.store.tables import hosts
 from tests.contract.store_rows import Rows
+
+
+def _slowly(_connection: sa.Connection) -> None:
+    time.sleep(0.3)
 
 
 def test_migrations_make_exactly_the_tables(url: str) -> None:
@@ -25,14 +32,31 @@ def test_upgrades_side_by_side_wait_for_each_other(url: str) -> None:
         name = f"{connection.engine.url.database}_b"
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     other = engine.url.set(database=name).render_as_string(hide_password=False)
+    sa.event.listen(sa.Engine, "commit", _slowly)  # whoever does not wait for the commit reads what is no longer so
     try:
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             list(pool.map(migrate.upgrade, [other] * 3))
         assert migrate.current(other) == migrate.head()
     finally:
+        sa.event.remove(sa.Engine, "commit", _slowly)
         with engine.begin() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name}")
         engine.dispose()
+
+
+def test_who_waits_too_long_for_another_upgrade_is_told_so(url: str) -> None:
+    first, second = Database(url), Database(url)
+    try:
+        with first.read() as holder, second.read() as hurried:
+            lock_while_connected(holder.connection, "an upgrade", wait_s=1)
+            with pytest.raises(errors.Unavailable, match="1 s: an upgrade"):
+                lock_while_connected(hurried.connection, "an upgrade", wait_s=1)
+        first.close()
+        with second.read() as hurried:
+            lock_while_connected(hurried.connection, "an upgrade", wait_s=1)
+    finally:
+        first.close()
+        second.close()
 
 
 def test_who_waits_too_long_for_another_writer_is_told_that_it_is_busy(url: str, rows: Rows) -> None:
