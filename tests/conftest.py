@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 CLOUD = "cloud"
 """The worker that stands inside the test cloud's namespaces, and the tests that only it can run."""
+
+# No example has a deadline: how long one takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def together(nodeid: str) -> str:

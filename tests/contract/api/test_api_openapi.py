@@ -77,7 +77,6 @@ def test_the_app_keeps_its_document(busy, operation, version, mode):
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[

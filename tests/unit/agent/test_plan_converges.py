@@ -324,7 +324,7 @@ def networks_met(want: model.Assignment, have: Have) -> bool:
     return connected and have.plugs == dict.fromkeys(wanted, True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases(), st.integers(0, 25))
 def test_converges_and_then_stays(case, crash_after):
     want, have = case
@@ -347,7 +347,7 @@ def test_converges_and_then_stays(case, crash_after):
     assert not lent or "lent" in have.volumes
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases())
 def test_a_run_that_was_had_is_not_had_again(case):
     want, have = case
@@ -356,7 +356,7 @@ def test_a_run_that_was_had_is_not_had_again(case):
             assert have.runs.get(step.target, 0) < want.run
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases())
 def test_nothing_fails_that_nobody_else_broke(case):
     want, have = case

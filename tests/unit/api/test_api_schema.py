@@ -119,7 +119,7 @@ def words_of(given, version):
     return ""
 
 
-@hypothesis.settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@hypothesis.settings(max_examples=100, derandomize=True, database=None)
 @hypothesis.given(
     strategies.dictionaries(strategies.sampled_from([field.name for field in THING.fields] + ["z"]), json_values),
     strategies.integers(1, 41),
