@@ -46,9 +46,10 @@ def service_behind(proxy, *, timeout_s):
 @pytest.mark.parametrize("answer", BECOMES)
 def test_an_answer_that_is_none_is_an_error_that_names_the_service(proxy, answer):
     service = service_behind(proxy, timeout_s=0.5 if answer == "hang" else 60)
-    with proxy.board.armed(Fault(site=SITE, answer=answer)) as fault, pytest.raises(errors.HigginsError) as told:
-        service.call("GET", "/ports")
-    until(lambda: fault.hits, "the proxy has read the request")
+    with proxy.board.armed(Fault(site=SITE, answer=answer)) as fault:
+        with pytest.raises(errors.HigginsError) as told:
+            service.call("GET", "/ports")
+        until(lambda: fault.hits, "the proxy has read the request")
     assert (type(told.value), fault.hits) == (BECOMES[answer], 1)
     assert "Neutron" in told.value.message
 
