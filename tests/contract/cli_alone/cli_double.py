@@ -64,7 +64,7 @@ def clouds_yaml(url, **more):
 class CloudDouble(OtherThings):
     """The service's state, and the requests it has seen (method, path, query, body, headers)."""
 
-    def __init__(self, root: pathlib.Path, max_version="1.41"):
+    def __init__(self, root: pathlib.Path, max_version="1.41", tls=None):
         self.root, self.max_version = root, max_version
         self.containers, self.hidden, self.seen = {}, {}, []
         self.registries, self.images = {}, {}
@@ -79,9 +79,11 @@ class CloudDouble(OtherThings):
         self.lock = threading.RLock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}/v1"
 
     def close(self):
         self.server.shutdown()

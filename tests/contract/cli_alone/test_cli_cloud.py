@@ -328,11 +328,10 @@ def test_tls_is_checked_with_cacert_and_not_without(environment, state, root, ru
     import ssl
 
     certificate = _certificate(tmp_path)
-    double = CloudDouble(root)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    double.server.socket = context.wrap_socket(double.server.socket, server_side=True)
-    url = double.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
+    double = CloudDouble(root, tls=context)
+    url = double.url.replace("127.0.0.1", "localhost")
     results = []
     for more in ({"cacert": str(certificate[0])}, {"verify": False}, {}):
         (state / "clouds.yaml").write_text(clouds_yaml(url, **more))
