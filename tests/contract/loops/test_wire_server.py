@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import pathlib
+import select
 import socket
 import stat
 import threading
@@ -227,9 +228,9 @@ def test_nonsense_is_answered_and_survived(server: Server, rows: Rows, tmp_path:
         ("POST", "hello", b"{"),
     ):
         with pytest.raises(errors.Invalid, match="not what the wire speaks"):
-            wire._transport.ask(method, f"/wire/v1/{path}", body, contract.Nothing, timeout_s=10)
+            wire._transport.ask(method, f"/wire/v1/{path}", body, contract.Nothing, timeout_s=60)
     nan = "/wire/v1/assignments?since=0&wait_s=nan"
-    assert wire._transport.ask("GET", nan, None, contract.Assignments, timeout_s=10).full
+    assert wire._transport.ask("GET", nan, None, contract.Assignments, timeout_s=60).full
 
 
 @contextlib.contextmanager
@@ -310,30 +311,58 @@ class ManyHosts:
         """Nobody asks."""
 
 
+class Waiting:
+    """A host that waits for assignments on no thread of its own, and waits anew when that ended with nothing."""
+
+    def __init__(self, path: pathlib.Path, token: str) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._connection = http.client.HTTPConnection("localhost")
+        self._connection.sock = socket.socket(socket.AF_UNIX)
+        self._connection.sock.connect(str(path))
+        self._arrived = select.poll()
+        self._arrived.register(self._connection.sock, select.POLLIN)
+        self._ask()
+
+    def _ask(self) -> None:
+        self._connection.request("GET", "/wire/v1/assignments?since=1&wait_s=20", headers=self._headers)
+
+    def told(self) -> contract.Assignments | None:
+        """What it was told, if anything."""
+        if not self._arrived.poll(0):
+            return None
+        answer = msgspec.json.decode(self._connection.getresponse().read(), type=contract.Assignments)
+        if answer.images:
+            return answer
+        self._ask()
+        return None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 def test_hundreds_wait_without_a_thread_each_and_only_the_right_one_is_woken(tmp_path: pathlib.Path) -> None:
     desk, told = ManyHosts(), hints.LocalHints()
     server = Server(desk, told, f"unix:{tmp_path}/wire.sock", sweep_s=60)
     server.start()
-    connections = []
+    waiting: list[Waiting] = []
+
+    def all_wait(hosts: Collection[Waiting]) -> bool:
+        told = [host.told() for host in hosts]
+        return not any(told) and sum(seat.waiting for seat in list(server._waker._seats.values())) == len(hosts)
+
     try:
         before = threading.active_count()
-        for number in range(300):
-            connection = http.client.HTTPConnection("localhost")
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.connect(str(tmp_path / "wire.sock"))
-            connection.request(
-                "GET", "/wire/v1/assignments?since=1&wait_s=20", headers={"Authorization": f"Bearer {number}"}
-            )
-            connections.append(connection)
-        until(lambda: sum(seat.waiting for seat in list(server._waker._seats.values())) == 300, "all wait")
+        waiting.extend(Waiting(tmp_path / "wire.sock", str(number)) for number in range(300))
+        until(lambda: all_wait(waiting), "all wait")
         assert threading.active_count() - before <= 4
         host_id = int(hashlib.sha256(b"7").hexdigest()[:12], 16)
         desk.raised[host_id] = 2
         told.nudge(hints.host_topic(host_id))
-        answer = msgspec.json.decode(connections[7].getresponse().read(), type=contract.Assignments)
+        answer = until(waiting[7].told, "the right one is woken")
         assert (answer.revision, len(answer.images)) == (2, 1)
-        until(lambda: len(server._waker.waiting()) == 299, "the others wait on")
+        others = [host for host in waiting if host is not waiting[7]]
+        until(lambda: all_wait(others), "the others wait on")
     finally:
-        for connection in connections:
-            connection.close()
+        for host in waiting:
+            host.close()
         server.stop()
