@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 
 from higgins.core import model
@@ -84,13 +86,19 @@ def killed_at(url: str, folder: pathlib.Path, point: int) -> bool:
     """Whether a process that does the passes was killed at this point; false when it came to their end."""
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             killer = Killer(point)
             passes(Database(url, observer=killer, durable=False), folder, killer)
+            code = 0
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
-            os._exit(0)
-    _, ended = os.waitpid(child, 0)
-    return os.WIFSIGNALED(ended)
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL), "the passes broke off; the captured output says where"
+    return code != 0
 
 
 def make(rows: Rows, name: str) -> pods.Pod:
