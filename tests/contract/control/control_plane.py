@@ -191,10 +191,10 @@ def at_once(*works) -> list[object]:
     results: list[object] = [None] * len(works)
 
     def run(place: int, work) -> None:
-        gate.wait(10)
         try:
+            gate.wait(60)
             results[place] = work()
-        except errors.HigginsError as error:
+        except Exception as error:
             results[place] = error
 
     threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
@@ -203,6 +203,9 @@ def at_once(*works) -> list[object]:
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+    for unforeseen in results:
+        if isinstance(unforeseen, Exception) and not isinstance(unforeseen, errors.HigginsError):
+            raise unforeseen
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import datetime
 import threading
@@ -180,16 +181,13 @@ def test_racing_schedulers_never_promise_more_than_there_is(db: Database, rows: 
     gate = threading.Barrier(len(replicas))
 
     def run(replica: Database) -> None:
-        gate.wait()
+        gate.wait(60)
         loop = scheduler(replica)
         while loop.run_once() is not None:
             pass
 
-    threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(len(replicas)) as threads:
+        list(threads.map(run, replicas))
     for replica in replicas:
         replica.close()
     placed = [pod for pod in made if rows.again(pod).host_id is not None]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import pathlib
-import threading
 
 import pytest
 
@@ -160,11 +160,8 @@ def test_a_wish_on_a_pod_that_got_its_host_meanwhile_is_refused(rows: Rows) -> N
 
 def test_racing_wishes_all_count_once(rows: Rows) -> None:
     pod = rows.pod("web")
-    threads = [threading.Thread(target=_wish_until_taken, args=(rows, pod)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        list(threads.map(_wish_until_taken, [rows] * 8, [pod] * 8))
     now = rows.again(pod)
     assert (now.generation, now.run) == (9, 9)
     assert sorted(action.generation or 0 for action in rows.actions(pod)) == list(range(1, 10))

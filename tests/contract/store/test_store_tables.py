@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import os
 import pathlib
@@ -138,8 +139,8 @@ def test_a_thousand_parallel_takes_never_exceed_a_quota(db: Database, rows: Rows
     taken, refused = [], []
     gate = threading.Barrier(threads)
 
-    def create() -> None:
-        gate.wait()
+    def create(_: int) -> None:
+        gate.wait(60)
         for _ in range(each):
             try:
                 db.retrying(
@@ -149,11 +150,8 @@ def test_a_thousand_parallel_takes_never_exceed_a_quota(db: Database, rows: Rows
             except errors.OverQuota:
                 refused.append(1)
 
-    workers = [threading.Thread(target=create) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with concurrent.futures.ThreadPoolExecutor(threads) as workers:
+        list(workers.map(create, range(threads)))
     assert (len(taken), len(refused)) == (limit, threads * each - limit)
     assert rows.usage().containers == limit
 
