@@ -99,8 +99,8 @@ def test_a_kept_connection_that_the_other_side_closed_meanwhile_is_opened_anew(t
         )
         for event in closed:
             client.ask("pod", "container", "signal", contract.Nothing(), contract.Nothing)
-            assert event.wait(10)
-        server.join(10)
+            assert event.wait(60)
+        server.join(60)
 
 
 class Audited:
