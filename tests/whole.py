@@ -226,8 +226,11 @@ class Whole:
         return self.request("DELETE", f"/v1/containers/{uid}?stop={str(stop).lower()}")
 
     def show(self, uid):
-        """The container; ``None`` when it is gone."""
+        """The container; ``None`` when it is gone. A 503 is, for ``until``, a service that does not answer yet."""
         reply = self.request("GET", f"/v1/containers/{uid}")
+        if reply.status == 503:
+            raise ConnectionError(reply)
+        assert reply.status in (200, 404), reply
         return None if reply.status == 404 else reply.json
 
     def reached(self, uid, status, deadline_s=DEADLINE_S):
