@@ -124,8 +124,11 @@ def held_up(tx: Transaction, pod: Pod, reason: str) -> None:
 
 
 def failed(tx: Transaction, pod: Pod, reason: str) -> None:
-    """Say why the cloud's part cannot be made and end the pod's wishes as failed; tried again when its user wishes anew."""
-    this = (table.c.id == pod.id, table.c.generation == pod.generation)
+    """Say why the cloud's part cannot be made and end the pod's wishes as failed; tried again when its user wishes anew.
+
+    Nothing happens when another controller has made it meanwhile.
+    """
+    this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
     values = {"provision_generation": pod.generation, "provision_reason": reason}
     if tx.change(table.update().where(*this).values(**values)):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)

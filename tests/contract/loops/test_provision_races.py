@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from higgins.core import errors
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.crew import Crew
 from higgins.provision.kinds import Made, Task
@@ -174,6 +175,31 @@ def test_what_was_made_after_its_hold_was_over_is_undone(db: Database, rows: Row
     slow.may_make.set()
     loop.stop()
     assert (slow.there, entries(rows, pod)) == (set(), [])
+
+
+def test_an_error_that_comes_after_its_hold_was_over_says_nothing_of_what_another_has_made(
+    db: Database, rows: Rows, slow: Slow, url: str
+) -> None:
+    class Refused(Slow):
+        def make(self, task: Task) -> Made:
+            super().make(task)
+            raise errors.Forbidden("Neutron says no.")
+
+    rows.host()
+    pod = placed(rows)
+    refused = Refused()
+    loop = provisioner(db, refused, at_once=1)
+    loop.make_once()
+    assert refused.making.wait(WAIT_S)
+    slow.may_make.set()
+    later = Database(url, clock=lambda: utc_now() + datetime.timedelta(hours=1), durable=False)
+    provisioner(later, slow).make_once()
+    later.close()
+    assert rows.again(pod).provision_generation == 1
+    refused.may_make.set()
+    loop.stop()
+    assert rows.again(pod).provision_reason is None
+    assert [(action.message, action.finished_at) for action in rows.actions(pod)] == [(None, None)]
 
 
 def test_a_wish_that_comes_while_all_is_taken_back_has_it_made_again(db: Database, rows: Rows, slow: Slow) -> None:
