@@ -71,6 +71,11 @@ _PLACE = (
 _HOLD = (
     table.update().where(*_UNPLACED, holds.FREE).values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
 )
+_REGAIN = (
+    table.update()
+    .where(table.c.id == sa.bindparam("of_pod"), table.c.host_id.is_(None), holds.FREE)
+    .values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
+)
 _THIS = (ledger.c.pod_uuid == sa.bindparam("of_pod"), ledger.c.kind == KindName.ALLOCATION)
 _ASK_AGAIN = (
     ledger.update()
@@ -165,6 +170,15 @@ def hold(tx: Transaction, without_host: Sequence[Pod], holder: Holder) -> builti
     return [
         pod for pod in without_host if tx.change(_HOLD, {"of_pod": pod.id, "of_generation": pod.generation, **now}) == 1
     ]
+
+
+def regain(tx: Transaction, noted: Sequence[Pod], holder: Holder) -> builtins.list[Pod]:
+    """Hold these anew, whose hold may have run out and whatever was wished meanwhile; gives all that no other controller holds or has placed."""
+    now = {"me": holder.name, "now": tx.now, "until": holder.until(tx)}
+    tx.change_many(_REGAIN, [{"of_pod": pod.id, **now} for pod in noted])
+    theirs = sa.or_(table.c.host_id.is_not(None), table.c.held_by != holder.name)
+    lost = tx.rows(sa.select(table.c.id).where(table.c.id.in_([pod.id for pod in noted]), theirs))
+    return [pod for pod in noted if pod.id not in {row[0] for row in lost}]
 
 
 def confirm(tx: Transaction, given: Sequence[Pod]) -> None:
