@@ -143,6 +143,12 @@ def refused(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
     return [pod for pod in map(pods.from_row, rows) if pod.status is not None and pod.status.refused]
 
 
+def is_newest(tx: Transaction, pod: Pod) -> bool:
+    """Whether nothing else was wished of a pod since it was read; until the transaction ends nothing is."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation)
+    return tx.row(sa.select(table.c.id).where(*this).with_for_update()) is not None
+
+
 def again(tx: Transaction, pod_uuid: str) -> None:
     """Have provisioning look at a pod's newest wish once more, unless it is to be deleted."""
     this = (table.c.uuid == pod_uuid, table.c.desired != Desired.DELETED.value)
