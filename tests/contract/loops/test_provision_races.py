@@ -247,6 +247,34 @@ def test_what_is_wanted_again_is_not_taken_back(db: Database, rows: Rows, slow: 
     assert all(entry.released_at is None for entry in entries(rows, pod))
 
 
+def test_a_hand_over_leaves_the_hold_of_what_is_being_taken_back(db: Database, rows: Rows, slow: Slow) -> None:
+    """Else another replica finds what is wanted again still there, and this one takes it away."""
+    host_id = rows.host()
+    pod = placed(rows)
+    slow.may_make.set()
+    slow.keys = ("a", "b")
+    loop, other = provisioner(db, slow, at_once=1), provisioner(db, slow)
+    other.make_once()
+    slow.keys = ("b",)
+    rows.wish(pod, Wish.UPDATE)
+    other.make_once()
+    rows.report(host_id, 1, (pod, status(Phase.RUNNING, 2)))
+    loop.take_back_once()
+    assert slow.taking.wait(WAIT_S)
+    rows.wish(pod, Wish.STOP, desired=Desired.STOPPED)
+    loop.make_once()
+    slow.keys = ("a", "b")
+    rows.wish(pod, Wish.UPDATE)
+    other.make_once()
+    assert rows.again(pod).provision_generation == 2, "it is held"
+    slow.may_take.set()
+    loop.stop()
+    other.make_once()
+    assert rows.again(pod).provision_generation == 4
+    assert slow.there == {"a", "b"}
+    assert {entry.key for entry in entries(rows, pod) if entry.made_at is not None} == {"a", "b"}
+
+
 def test_a_stop_forgets_what_waits_and_another_start_does_it(db: Database, rows: Rows, slow: Slow) -> None:
     rows.host()
     made = [placed(rows, f"pod-{number}") for number in range(3)]
