@@ -116,7 +116,8 @@ def place(
 ) -> None:
     """Give all of these pods their hosts, with their claims, or none of them.
 
-    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile.
+    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile, or a local
+    volume that it mounts went to another host.
     """
     for host_id, group in _by_host(placements).items():
         more = {size: sum(getattr(pod, size) for pod in group) for size in claims.CLAIMED}
@@ -125,6 +126,16 @@ def place(
     rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]
     if tx.change_many(_PLACE, rows) != len(rows):
         raise Overtaken("A pod was changed while it was given its host.")
+    _bind(tx, placements)
+
+
+def _bind(tx: Transaction, placements: Sequence[Placement]) -> None:
+    """Have the local volumes where their pods are; one whose record is missing is provisioning's to tell of."""
+    wanted = sorted({(uuid, host_id) for pod, host_id in placements for uuid in volumes.mounted_by(pod.spec)})
+    known = volumes.of(tx, {uuid for uuid, _ in wanted})
+    for uuid, host_id in wanted:
+        if uuid in known and not volumes.bind(tx, uuid, host_id):
+            raise Overtaken("A volume went to another host while a pod that mounts it was given its own.")
 
 
 def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, str], holder: Holder) -> None:
