@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +30,7 @@ from higgins.store.agents.desk import Desk
 from higgins.store.loops.holds import Holder
 from higgins.store.records import installation
 from higgins.store.session import Database
+from higgins.threads import private_sockets
 from higgins.wire import hints
 from higgins.wire.server import Server
 
@@ -56,20 +59,36 @@ def main() -> int:
     logs.set_up_logging(conf)
     block_stop_signals()
     running: list[Part] = []
-    try:
-        for part in build(conf):
-            part.start()
-            running.append(part)
-        settle_memory()
-        LOG.info("The controller answers agents at %s", load.wire_address(conf))
-        wait_for_stop()
-    except (errors.HigginsError, OSError) as error:
-        LOG.error("The controller cannot start: %s", error)
-        return 1
-    finally:
-        for part in reversed(running):
-            part.stop()
+    with contextlib.ExitStack() as alone:
+        try:
+            alone.enter_context(_alone(load.wire_address(conf)))
+            for part in build(conf):
+                part.start()
+                running.append(part)
+            settle_memory()
+            LOG.info("The controller answers agents at %s", load.wire_address(conf))
+            wait_for_stop()
+        except (errors.HigginsError, OSError) as error:
+            LOG.error("The controller cannot start: %s", error)
+            return 1
+        finally:
+            for part in reversed(running):
+                part.stop()
     return 0
+
+
+@contextlib.contextmanager
+def _alone(address: str) -> Iterator[None]:
+    """A socket's file can be replaced while its owner lives, and then two would hold pods by one name. A port has one owner anyway."""
+    if not address.startswith("unix:"):
+        yield
+        return
+    with private_sockets.owned(address.removeprefix("unix:")) as is_ours:
+        if not is_ours:
+            raise errors.Conflict(
+                f"Another controller answers agents at {address}. Stop it first, or give this one another listen in [wire]."
+            )
+        yield
 
 
 def build(conf: cfg.ConfigOpts) -> list[Part]:
@@ -82,6 +101,14 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
     holder = Holder(f"{load.hostname(conf)} {load.wire_address(conf)}"[:255])
     services = clouds.open_services(conf)
     return [
+        # First and until the end: where it cannot listen, another controller has this one's name.
+        Server(
+            Desk(database, sealer),
+            local,
+            load.wire_address(conf),
+            tls=_tls(conf),
+            images=None if services is None else services.glance,
+        ),
         *_scheduling(conf, services, database, local, holder),
         Provisioner(
             database,
@@ -99,13 +126,6 @@ def build(conf: cfg.ConfigOpts) -> list[Part]:
             idempotency_hours=conf.housekeeping.idempotency_hours,
             question_s=max(_question_s(services), 2.0 * conf.api.live_timeout_s),
             down_after_s=chosen.host_down_after_s,
-        ),
-        Server(
-            Desk(database, sealer),
-            local,
-            load.wire_address(conf),
-            tls=_tls(conf),
-            images=None if services is None else services.glance,
         ),
         hints.DatagramEar(Path(load.hints_address(conf).removeprefix("unix:")), local),
         *([Undo(database, local, sealer)] if services is not None and services.neutron is not None else []),

@@ -116,13 +116,20 @@ class Provisioner:
         return [want for kind in self._kinds for want in kind.wanted_by(pod)]
 
     def _hand_over(self, ready: Sequence[Pod]) -> None:
-        if ready:
+        """But for those for which something goes on: its hold must not end with that of this."""
+        begun = [pod for pod in ready if self._holder.begin(pod.uuid, self._makers, pod.generation, self._make_again)]
+        if not begun:
+            return
+        try:
             with self._db.write(durable=False) as tx:
-                host_ids = provisioning.done(tx, ready, self._holder)
-            for pod in ready:
-                self._making.forget(pod.uuid)
-            for host_id in host_ids:
-                self._hints.nudge(hints.host_topic(host_id))
+                host_ids = provisioning.done(tx, begun, self._holder)
+        finally:
+            for pod in begun:
+                self._holder.end(pod.uuid)
+        for pod in begun:
+            self._making.forget(pod.uuid)
+        for host_id in host_ids:
+            self._hints.nudge(hints.host_topic(host_id))
 
     def _make(self, pod: Pod, host: Host | None, wants: Sequence[Want]) -> None:
         """Have the outside give all that the pod wants, and hand it to its host."""

@@ -42,7 +42,8 @@ class Undo:
             found = provisioning.refused(tx)
         for pod in found:
             with self._db.write() as tx:
-                self._take_out(tx, pod)
+                if provisioning.is_newest(tx, pod):
+                    self._take_out(tx, pod)
         if found:
             self._hints.nudge(hints.PROVISION)
 

@@ -148,8 +148,9 @@ class Scheduler:
         again_s = None
         now = self._db.now()
         for pod, answer in answers:
-            waited_s = (now - pod.wished_at).total_seconds()
-            if isinstance(answer, Refused) and not (answer.may_come_up and 0 <= waited_s < self._first_host_s):
+            # Less than nothing: the clock of the API's machine is ahead of ours.
+            waited_s = abs((now - pod.wished_at).total_seconds())
+            if isinstance(answer, Refused) and not (answer.may_come_up and waited_s < self._first_host_s):
                 self._give_up(pod, answer)
                 continue
             again_s = _WHILE_WAITING_S

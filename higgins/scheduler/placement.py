@@ -74,7 +74,7 @@ class PlacementClaims:
                 allocated={one.pod.uuid for one in taken},
             )
             there = {one.pod.uuid for one in held}
-            self._undo([one.pod for one in noted if one.pod.uuid not in there])
+            self._undo(self._regained([one.pod for one in noted if one.pod.uuid not in there]))
             return held
         finally:
             for one in begun:
@@ -165,6 +165,13 @@ class PlacementClaims:
             LOG.info("Pod %s gets no room on host %s: %s", one.pod.uuid, self._uuids[one.host_id], error.message)
             return False
         return True
+
+    def _regained(self, pods: Sequence[Pod]) -> list[Pod]:
+        """Those of the pods whose allocation is not another controller's by now."""
+        if not pods:
+            return []
+        with self._db.write() as tx:
+            return scheduling.regain(tx, pods, self._holder)
 
     def _undo(self, pods: Sequence[Pod]) -> int:
         """Give back what pods have got that have no host all the same; what cannot be given back now stays in the ledger. Gives of how many."""

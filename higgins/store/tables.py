@@ -189,7 +189,7 @@ images = sa.Table(
 )
 
 volumes = sa.Table(
-    "volumes",  # [api] makes and drops a row, [prov] binds it to a host
+    "volumes",  # [api] makes and drops a row, [sched] and [prov] bind it to a host
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("uuid", Uuid, nullable=False, unique=True),

@@ -124,8 +124,11 @@ def held_up(tx: Transaction, pod: Pod, reason: str) -> None:
 
 
 def failed(tx: Transaction, pod: Pod, reason: str) -> None:
-    """Say why the cloud's part cannot be made and end the pod's wishes as failed; tried again when its user wishes anew."""
-    this = (table.c.id == pod.id, table.c.generation == pod.generation)
+    """Say why the cloud's part cannot be made and end the pod's wishes as failed; tried again when its user wishes anew.
+
+    Nothing happens when another controller has made it meanwhile.
+    """
+    this = (table.c.id == pod.id, table.c.generation == pod.generation, table.c.provision_generation < pod.generation)
     values = {"provision_generation": pod.generation, "provision_reason": reason}
     if tx.change(table.update().where(*this).values(**values)):
         actions.finish_wishes(tx, pod.uuid, pod.generation, error=reason)
@@ -138,6 +141,12 @@ def refused(tx: Transaction, most: int = 500) -> builtins.list[Pod]:
     open_attach = sa.exists().where(actions_table.c.pod_uuid == table.c.uuid, *attach)
     rows = tx.rows(pods.SELECT.where(*dealt_with, table.c.desired != Desired.DELETED.value, open_attach).limit(most))
     return [pod for pod in map(pods.from_row, rows) if pod.status is not None and pod.status.refused]
+
+
+def is_newest(tx: Transaction, pod: Pod) -> bool:
+    """Whether nothing else was wished of a pod since it was read; until the transaction ends nothing is."""
+    this = (table.c.id == pod.id, table.c.generation == pod.generation)
+    return tx.row(sa.select(table.c.id).where(*this).with_for_update()) is not None
 
 
 def again(tx: Transaction, pod_uuid: str) -> None:

@@ -71,6 +71,11 @@ _PLACE = (
 _HOLD = (
     table.update().where(*_UNPLACED, holds.FREE).values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
 )
+_REGAIN = (
+    table.update()
+    .where(table.c.id == sa.bindparam("of_pod"), table.c.host_id.is_(None), holds.FREE)
+    .values(held_by=sa.bindparam("me"), held_until=sa.bindparam("until"))
+)
 _THIS = (ledger.c.pod_uuid == sa.bindparam("of_pod"), ledger.c.kind == KindName.ALLOCATION)
 _ASK_AGAIN = (
     ledger.update()
@@ -111,7 +116,8 @@ def place(
 ) -> None:
     """Give all of these pods their hosts, with their claims, or none of them.
 
-    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile.
+    ``OutOfCapacity`` when a host has no room any more, went down or was disabled; ``Overtaken`` when a pod was changed meanwhile, or a local
+    volume that it mounts went to another host.
     """
     for host_id, group in _by_host(placements).items():
         more = {size: sum(getattr(pod, size) for pod in group) for size in claims.CLAIMED}
@@ -120,6 +126,16 @@ def place(
     rows = [{"of_pod": pod.id, "of_generation": pod.generation, "new_host": host_id} for pod, host_id in placements]
     if tx.change_many(_PLACE, rows) != len(rows):
         raise Overtaken("A pod was changed while it was given its host.")
+    _bind(tx, placements)
+
+
+def _bind(tx: Transaction, placements: Sequence[Placement]) -> None:
+    """Have the local volumes where their pods are; one whose record is missing is provisioning's to tell of."""
+    wanted = sorted({(uuid, host_id) for pod, host_id in placements for uuid in volumes.mounted_by(pod.spec)})
+    known = volumes.of(tx, {uuid for uuid, _ in wanted})
+    for uuid, host_id in wanted:
+        if uuid in known and not volumes.bind(tx, uuid, host_id):
+            raise Overtaken("A volume went to another host while a pod that mounts it was given its own.")
 
 
 def note(tx: Transaction, placements: Sequence[Placement], shapes: Mapping[str, str], holder: Holder) -> None:
@@ -165,6 +181,15 @@ def hold(tx: Transaction, without_host: Sequence[Pod], holder: Holder) -> builti
     return [
         pod for pod in without_host if tx.change(_HOLD, {"of_pod": pod.id, "of_generation": pod.generation, **now}) == 1
     ]
+
+
+def regain(tx: Transaction, noted: Sequence[Pod], holder: Holder) -> builtins.list[Pod]:
+    """Hold these anew, whose hold may have run out and whatever was wished meanwhile; gives all that no other controller holds or has placed."""
+    now = {"me": holder.name, "now": tx.now, "until": holder.until(tx)}
+    tx.change_many(_REGAIN, [{"of_pod": pod.id, **now} for pod in noted])
+    theirs = sa.or_(table.c.host_id.is_not(None), table.c.held_by != holder.name)
+    lost = tx.rows(sa.select(table.c.id).where(table.c.id.in_([pod.id for pod in noted]), theirs))
+    return [pod for pod in noted if pod.id not in {row[0] for row in lost}]
 
 
 def confirm(tx: Transaction, given: Sequence[Pod]) -> None:

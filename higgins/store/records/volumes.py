@@ -1,4 +1,4 @@
-"""Rows of ``volumes``: places that keep data of containers. The API makes a row, provisioning binds it to the host where its data will be."""
+"""Rows of ``volumes``: places that keep data of containers. The API makes a row; it is bound to the host where its data will be."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from higgins.core import errors
 from higgins.core.phase import Desired, Phase, Wish
 from higgins.provision.crew import Crew
 from higgins.provision.kinds import Made, Task
@@ -176,6 +177,31 @@ def test_what_was_made_after_its_hold_was_over_is_undone(db: Database, rows: Row
     assert (slow.there, entries(rows, pod)) == (set(), [])
 
 
+def test_an_error_that_comes_after_its_hold_was_over_says_nothing_of_what_another_has_made(
+    db: Database, rows: Rows, slow: Slow, url: str
+) -> None:
+    class Refused(Slow):
+        def make(self, task: Task) -> Made:
+            super().make(task)
+            raise errors.Forbidden("Neutron says no.")
+
+    rows.host()
+    pod = placed(rows)
+    refused = Refused()
+    loop = provisioner(db, refused, at_once=1)
+    loop.make_once()
+    assert refused.making.wait(WAIT_S)
+    slow.may_make.set()
+    later = Database(url, clock=lambda: utc_now() + datetime.timedelta(hours=1), durable=False)
+    provisioner(later, slow).make_once()
+    later.close()
+    assert rows.again(pod).provision_generation == 1
+    refused.may_make.set()
+    loop.stop()
+    assert rows.again(pod).provision_reason is None
+    assert [(action.message, action.finished_at) for action in rows.actions(pod)] == [(None, None)]
+
+
 def test_a_wish_that_comes_while_all_is_taken_back_has_it_made_again(db: Database, rows: Rows, slow: Slow) -> None:
     """A pod that removes itself is started again at the last moment: its host never gets it without its port."""
     host_id = rows.host()
@@ -219,6 +245,34 @@ def test_what_is_wanted_again_is_not_taken_back(db: Database, rows: Rows, slow: 
     loop.take_back_once()
     assert slow.there == {"a", "b"}
     assert all(entry.released_at is None for entry in entries(rows, pod))
+
+
+def test_a_hand_over_leaves_the_hold_of_what_is_being_taken_back(db: Database, rows: Rows, slow: Slow) -> None:
+    """Else another replica finds what is wanted again still there, and this one takes it away."""
+    host_id = rows.host()
+    pod = placed(rows)
+    slow.may_make.set()
+    slow.keys = ("a", "b")
+    loop, other = provisioner(db, slow, at_once=1), provisioner(db, slow)
+    other.make_once()
+    slow.keys = ("b",)
+    rows.wish(pod, Wish.UPDATE)
+    other.make_once()
+    rows.report(host_id, 1, (pod, status(Phase.RUNNING, 2)))
+    loop.take_back_once()
+    assert slow.taking.wait(WAIT_S)
+    rows.wish(pod, Wish.STOP, desired=Desired.STOPPED)
+    loop.make_once()
+    slow.keys = ("a", "b")
+    rows.wish(pod, Wish.UPDATE)
+    other.make_once()
+    assert rows.again(pod).provision_generation == 2, "it is held"
+    slow.may_take.set()
+    loop.stop()
+    other.make_once()
+    assert rows.again(pod).provision_generation == 4
+    assert slow.there == {"a", "b"}
+    assert {entry.key for entry in entries(rows, pod) if entry.made_at is not None} == {"a", "b"}
 
 
 def test_a_stop_forgets_what_waits_and_another_start_does_it(db: Database, rows: Rows, slow: Slow) -> None:

@@ -76,6 +76,20 @@ def test_a_first_host_is_waited_for_until_the_deadline(db: Database, rows: Rows,
     assert rows.again(pod).schedule_reason == "There are not enough hosts available. Of 1 host: 1 down."
 
 
+def test_a_wish_from_a_machine_whose_clock_is_ahead_waits_for_its_first_host_too(
+    db: Database, rows: Rows, url: str
+) -> None:
+    rows.host(up=False)
+    pod = rows.pod("web")
+    behind, far_behind = at(db, url, -5), at(db, url, -61)
+    assert scheduler(behind, first_host_s=60).run_once() is not None
+    assert rows.again(pod).schedule_generation == 0
+    assert scheduler(far_behind, first_host_s=60).run_once() is None
+    behind.close()
+    far_behind.close()
+    assert rows.again(pod).schedule_generation == 1
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_pods_that_wait_do_not_stand_before_those_that_can_be_placed(
     db: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, deleted: bool

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from higgins.core import model
 from higgins.scheduler.choose import Ask
+from higgins.scheduler.claims import EmbeddedClaims
 from higgins.scheduler.loop import Scheduler
-from higgins.store.loops import ledger, provisioning
+from higgins.store.claims import Ratios
+from higgins.store.loops import ledger, provisioning, scheduling
 from higgins.store.loops.holds import Holder
+from higgins.store.loops.scheduling import Placement
 from higgins.store.pods import Pod
 from higgins.store.records import volumes
 from higgins.wire.hints import LocalHints
@@ -79,6 +84,45 @@ def test_one_that_comes_later_goes_there_too(rows: Rows, known: str) -> None:
     more = [mounting(rows, name) for name in ("b", "c")]
     place(rows)
     assert hosts_of(rows, *more) == hosts_of(rows, first)
+
+
+class Beaten(EmbeddedClaims):
+    """Room that is claimed after ``meanwhile`` has happened."""
+
+    def __init__(self, rows: Rows, meanwhile: Callable[[], None]) -> None:
+        super().__init__(rows.db, Ratios())
+        self._meanwhile: Callable[[], None] | None = meanwhile
+
+    def claim(self, placements: Sequence[Placement], *, heard_after: datetime.datetime) -> list[Placement]:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().claim(placements, heard_after=heard_after)
+
+
+@pytest.mark.usefixtures("two_hosts")
+def test_one_whose_volume_another_scheduler_has_just_given_a_place_follows_it(rows: Rows) -> None:
+    with rows.db.write() as tx:
+        volume = volumes.insert(tx, project_id="project", name="data").uuid
+    first, second = (mounting(rows, name, driver="local", volume=volume) for name in ("first", "second"))
+    there = rows.host_row("host2").id
+
+    def place_second() -> None:
+        with rows.db.write() as tx:
+            scheduling.place(tx, [Placement(second, there)], Ratios(), heard_after=second.created_at.min)
+
+    loop = Scheduler(rows.db, LocalHints(), keeper=Beaten(rows, place_second))
+    assert loop.run_once() is not None
+    assert hosts_of(rows, first) == {None}
+    loop.run_once()
+    assert hosts_of(rows, first, second) == {there}
+
+
+@pytest.mark.usefixtures("two_hosts")
+def test_one_whose_volume_has_no_record_is_left_to_provisioning_to_tell(rows: Rows) -> None:
+    lost = mounting(rows, "lost", driver="local")
+    place(rows)
+    assert None not in hosts_of(rows, lost)
 
 
 @pytest.mark.usefixtures("two_hosts")

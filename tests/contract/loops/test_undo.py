@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from higgins.provision.undo import Undo
 from higgins.scheduler.loop import Scheduler
 from higgins.store import actions, pods
 from higgins.store.loops import ledger
-from higgins.store.session import Database
+from higgins.store.session import Database, Transaction
 from higgins.wire.hints import LocalHints
 from tests.contract.store_rows import EVERYBODY, Rows
 
@@ -129,6 +131,32 @@ def test_an_attach_whose_port_came_ends_as_done_though_another_port_is_lost(host
     host.undo.run_once()
     assert (host.ends()["network_attach"], host.ends()["update"]) == ([DONE], [FAILED])
     assert host.networks() == ["first", "second"]
+
+
+class Late(Database):
+    """A database in which ``meanwhile`` happens between what is read and the first that is written."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Transaction]:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        with super().write(durable=durable) as tx:
+            yield tx
+
+
+def test_of_two_controllers_the_later_one_ends_nothing_that_goes_on(host: Host, url: str) -> None:
+    host.attach("second")
+    host.rows.wish(host.pod, Wish.UPDATE)
+    host.report("first", refused="second")
+    late = Late(url, durable=False)
+    late.meanwhile = host.undo.run_once
+    Undo(late, LocalHints(), host.rows.sealer).run_once()
+    late.close()
+    assert (late.meanwhile, host.networks()) == (None, ["first"])
+    assert (host.ends()["network_attach"], host.ends()["update"]) == ([FAILED], [OPEN])
 
 
 def test_a_refusal_is_judged_by_the_newest_wish(host: Host) -> None:

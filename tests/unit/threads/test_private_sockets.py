@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -31,6 +33,33 @@ def test_one_that_a_dead_process_left_is_replaced(tmp_path):
     with private_sockets.bound(path, socket.SOCK_STREAM) as listening, socket.socket(socket.AF_UNIX) as caller:
         listening.listen()
         caller.connect(str(path))
+
+
+HOLD = """
+import subprocess, sys
+from higgins.threads import private_sockets
+with private_sockets.owned(sys.argv[1]) as is_ours:
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_fds=False)
+    print(is_ours, flush=True)
+    child.wait()
+"""
+"""Its child outlives it, until the test is over."""
+
+
+def test_a_socket_is_owned_by_one_process_until_it_is_killed_whatever_its_children_do(tmp_path):
+    path = tmp_path / "s.sock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "True\n"
+        with private_sockets.owned(path) as is_ours:
+            assert not is_ours
+        other.kill()
+        other.wait()
+        with private_sockets.owned(path) as is_ours:
+            assert is_ours
+    with private_sockets.owned(path) as is_ours:
+        assert is_ours
 
 
 def test_what_other_threads_make_meanwhile_keeps_its_rights(tmp_path):
