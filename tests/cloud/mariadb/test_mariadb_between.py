@@ -1,0 +1,85 @@
+"""What others commit between two statements of a transaction: a real MariaDB at READ COMMITTED lets them, where SQLite has one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from higgins.store.seal import Sealer
+from higgins.store.session import Busy, Database
+from higgins.store.upkeep import audit
+from tests.contract.store.test_store_hosts import place
+from tests.contract.store_rows import Rows
+
+
+class Between:
+    """Has somebody else act before each statement that is about to be sent, on a connection of his own."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[], object] = lambda: None
+        self.times = 0
+
+    def statement(self, _sql: str) -> None:
+        self.times += 1
+        self.act()
+
+    def commit(self) -> None:
+        """Nobody acts then."""
+
+
+@pytest.fixture
+def between() -> Between:
+    return Between()
+
+
+@pytest.fixture
+def watched(url: str, between: Between) -> Iterator[Database]:
+    database = Database(url, observer=between)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def others(url: str, sealer: Sealer) -> Iterator[Rows]:
+    """Somebody who does not wait for long."""
+    database = Database(url, busy_timeout_s=1)
+    yield Rows(database, sealer)
+    database.close()
+
+
+def test_an_audit_repairs_while_containers_are_made_and_placed(
+    rows: Rows, watched: Database, between: Between, others: Rows
+) -> None:
+    host_id = rows.host()
+    waiting = [rows.pod(f"waiting-{number}", project_id="third") for number in range(8)]
+    rows.pod("uncounted", project_id="second")
+    with rows.db.write() as tx:
+        tx.change(sa.text("UPDATE usages SET containers = 9 WHERE project_id = 'third'"))
+        tx.change(sa.text("DELETE FROM usages WHERE project_id = 'second'"))
+        tx.change(sa.text("UPDATE hosts SET pods_claimed = 7"))
+    busy: set[str] = set()
+
+    def act(who: str, work: Callable[[], object]) -> None:
+        try:
+            if who not in busy:
+                work()
+        except Busy:
+            busy.add(who)
+
+    def everybody() -> None:
+        others.pod(f"new-{between.times}", project_id=f"project-{between.times}")
+        act("third", lambda: others.pod(f"more-{between.times}", project_id="third"))
+        if between.times > 1:
+            act("second", lambda: others.pod(f"more-{between.times}", project_id="second"))
+        if waiting:
+            act("host1", lambda: place(others, waiting.pop(), host_id))
+
+    between.act = everybody
+    repaired = watched.retrying(audit.repair)
+    with rows.db.read() as tx:
+        assert audit.findings(tx) == []
+        assert tx.scalar(sa.text("SELECT COUNT(*) FROM actions WHERE message IS NOT NULL")) == 0
+    assert repaired == 3
+    assert busy == {"second", "third", "host1"}
