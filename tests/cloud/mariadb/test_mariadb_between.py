@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
+from higgins.core import errors
+from higgins.store import hosts
 from higgins.store.seal import Sealer
-from higgins.store.session import Busy, Database
+from higgins.store.session import Busy, Database, Transaction
 from higgins.store.upkeep import audit
 from tests.contract.store.test_store_hosts import place
 from tests.contract.store_rows import Rows
@@ -83,3 +85,48 @@ def test_an_audit_repairs_while_containers_are_made_and_placed(
         assert tx.scalar(sa.text("SELECT COUNT(*) FROM actions WHERE message IS NOT NULL")) == 0
     assert repaired == 3
     assert busy == {"second", "third", "host1"}
+
+
+def test_a_read_sees_one_moment_and_the_next_one_a_newer(rows: Rows, url: str) -> None:
+    rows.host("host1")
+    reader = Database(url, connections=1)
+
+    def seen() -> tuple[list[str], int]:
+        """In two statements, between which another host comes."""
+        with reader.read() as tx:
+            names = [host.hostname for host in hosts.list(tx)]
+            rows.host(f"host{len(names) + 1}")
+            return names, tx.scalar(sa.text("SELECT COUNT(*) FROM hosts"))
+
+    assert [seen(), seen()] == [(["host1"], 1), (["host1", "host2"], 2)]
+    reader.close()
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["after a read", "after one that reads nothing"])
+def test_on_a_readers_connection_the_next_write_sees_what_others_commit(rows: Rows, url: str, read: bool) -> None:
+    rows.host("host1")
+    one = Database(url, connections=1)
+
+    def connection_and_hosts(tx: Transaction) -> list[int]:
+        return [tx.scalar(sa.text(f"SELECT {what}")) for what in ("CONNECTION_ID()", "COUNT(*) FROM hosts")]
+
+    with one.read() as tx:
+        if read:
+            connection_and_hosts(tx)
+    with one.write() as tx:
+        before = connection_and_hosts(tx)
+        rows.host("host2")
+        assert tx.change(sa.text("UPDATE hosts SET disabled_reason = 'mine' WHERE hostname = 'host1'")) == 1
+        assert connection_and_hosts(tx) == [before[0], before[1] + 1]
+    with one.read() as tx:
+        assert connection_and_hosts(tx) == [before[0], 2]
+    assert rows.host_row().disabled_reason == "mine"
+    one.close()
+
+
+def test_a_read_changes_nothing(rows: Rows, url: str) -> None:
+    rows.host("host1")
+    database = Database(url)
+    with pytest.raises(errors.Unavailable), database.read() as tx:
+        tx.change(sa.text("UPDATE hosts SET disabled_reason = 'mine'"))
+    database.close()
