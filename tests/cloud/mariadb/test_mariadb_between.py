@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
+from higgins.control.means import Means
+from higgins.control.requests import MountRequest, NewContainer
+from higgins.control.service import build
+from higgins.control.settings import Settings
 from higgins.core import errors
-from higgins.store import hosts
+from higgins.core.caller import Caller
+from higgins.policy.enforce import Policy
+from higgins.store import hosts, pods
+from higgins.store.records import installation, volumes
 from higgins.store.seal import Sealer
 from higgins.store.session import Busy, Database, Transaction
 from higgins.store.upkeep import audit
@@ -20,12 +28,12 @@ class Between:
     """Has somebody else act before each statement that is about to be sent, on a connection of his own."""
 
     def __init__(self) -> None:
-        self.act: Callable[[], object] = lambda: None
+        self.act: Callable[[str], object] = lambda sql: None
         self.times = 0
 
-    def statement(self, _sql: str) -> None:
+    def statement(self, sql: str) -> None:
         self.times += 1
-        self.act()
+        self.act(sql)
 
     def commit(self) -> None:
         """Nobody acts then."""
@@ -70,7 +78,7 @@ def test_an_audit_repairs_while_containers_are_made_and_placed(
         except Busy:
             busy.add(who)
 
-    def everybody() -> None:
+    def everybody(_sql: str) -> None:
         others.pod(f"new-{between.times}", project_id=f"project-{between.times}")
         act("third", lambda: others.pod(f"more-{between.times}", project_id="third"))
         if between.times > 1:
@@ -130,3 +138,55 @@ def test_a_read_changes_nothing(rows: Rows, url: str) -> None:
     with pytest.raises(errors.Unavailable), database.read() as tx:
         tx.change(sa.text("UPDATE hosts SET disabled_reason = 'mine'"))
     database.close()
+
+
+def _creates(db: Database, sealer: Sealer, **settings: object) -> Callable[[str], pods.Pod | errors.HigginsError]:
+    """Makes a container of one project with the named volume, or gives the refusal."""
+    with db.write() as tx:
+        installed = installation.ensure(tx, sealer)
+    means = Means(
+        db=db,
+        sealer=sealer,
+        policy=Policy(),
+        hint=lambda host_id, *, straight=False: None,
+        installation=installed,
+        settings=Settings(**settings),
+    )
+    control = build(means, None)  # type: ignore[arg-type]  # nobody is asked a live question
+    numbers = itertools.count(1)
+
+    def create(volume: str) -> pods.Pod | errors.HigginsError:
+        asked = NewContainer(image="busybox", mounts=(MountRequest(destination="/data", source=volume),))
+        who = Caller(user_id="u", project_id="p", roles=frozenset({"member"}), request_id=f"{id(db)}-{next(numbers)}")
+        try:
+            return control.containers.create(who, asked, run=True)
+        except errors.HigginsError as error:
+            return error
+
+    return create
+
+
+@pytest.mark.parametrize("other", ["data", "more"])
+def test_a_volume_is_made_by_one_first_use_and_within_the_limit(
+    watched: Database, between: Between, others: Rows, sealer: Sealer, other: str
+) -> None:
+    first = _creates(watched, sealer, quota_local_volumes=1)
+    second = _creates(others.db, sealer, quota_local_volumes=1)
+    answers: list[pods.Pod | errors.HigginsError] = []
+
+    def use(sql: str) -> None:
+        if sql.startswith("INSERT INTO volumes"):
+            answers.append(second(other))
+
+    between.act = use
+    made = first("data")
+    assert isinstance(made, pods.Pod), made
+    assert [type(answer) for answer in answers] == [Busy]
+    late = second(other)
+    with others.db.read() as tx:
+        assert volumes.named(tx, "p") == 1
+    if other == "data":
+        assert isinstance(late, pods.Pod)
+        assert volumes.mounted_by(late.spec) == volumes.mounted_by(made.spec)
+    else:
+        assert isinstance(late, errors.OverQuota)
