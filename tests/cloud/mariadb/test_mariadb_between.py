@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
+import pathlib
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
+from higgins.cmd import manage
 from higgins.control.means import Means
 from higgins.control.requests import MountRequest, NewContainer
-from higgins.control.service import build
+from higgins.control.service import Control, build
 from higgins.control.settings import Settings
 from higgins.core import errors
-from higgins.core.caller import Caller
+from higgins.core.caller import Caller, Scope
 from higgins.policy.enforce import Policy
 from higgins.store import hosts, pods
-from higgins.store.records import installation, volumes
-from higgins.store.seal import Sealer
+from higgins.store.records import images, installation, volumes
+from higgins.store.seal import Sealer, load_or_create_key
 from higgins.store.session import Busy, Database, Transaction
 from higgins.store.upkeep import audit
 from tests.contract.store.test_store_hosts import place
@@ -34,6 +36,12 @@ class Between:
     def statement(self, sql: str) -> None:
         self.times += 1
         self.act(sql)
+
+    def before(self, statement: str, work: Callable[[], object]) -> list[object]:
+        """What this gives whenever a statement that begins so is about to be sent."""
+        answers: list[object] = []
+        self.act = lambda sql: answers.append(work()) if sql.startswith(statement) else None
+        return answers
 
     def commit(self) -> None:
         """Nobody acts then."""
@@ -140,8 +148,7 @@ def test_a_read_changes_nothing(rows: Rows, url: str) -> None:
     database.close()
 
 
-def _creates(db: Database, sealer: Sealer, **settings: object) -> Callable[[str], pods.Pod | errors.HigginsError]:
-    """Makes a container of one project with the named volume, or gives the refusal."""
+def _control(db: Database, sealer: Sealer, **settings: object) -> Control:
     with db.write() as tx:
         installed = installation.ensure(tx, sealer)
     means = Means(
@@ -152,37 +159,38 @@ def _creates(db: Database, sealer: Sealer, **settings: object) -> Callable[[str]
         installation=installed,
         settings=Settings(**settings),
     )
-    control = build(means, None)  # type: ignore[arg-type]  # nobody is asked a live question
-    numbers = itertools.count(1)
+    return build(means, None)  # type: ignore[arg-type]  # nobody is asked a live question
 
-    def create(volume: str) -> pods.Pod | errors.HigginsError:
-        asked = NewContainer(image="busybox", mounts=(MountRequest(destination="/data", source=volume),))
-        who = Caller(user_id="u", project_id="p", roles=frozenset({"member"}), request_id=f"{id(db)}-{next(numbers)}")
-        try:
-            return control.containers.create(who, asked, run=True)
-        except errors.HigginsError as error:
-            return error
 
-    return create
+def _caller(role: str) -> Caller:
+    return Caller(user_id="u", project_id="p", roles=frozenset({role}), request_id=f"req-{uuid.uuid4()}")
+
+
+def _answer(work: Callable[[], object]) -> object:
+    """What it gives, or why it is refused."""
+    try:
+        return work()
+    except errors.HigginsError as error:
+        return error
+
+
+def _mounting(control: Control, volume: str) -> object:
+    """A new container with that volume, or the refusal."""
+    asked = NewContainer(image="busybox", mounts=(MountRequest(destination="/data", source=volume),))
+    return _answer(lambda: control.containers.create(_caller("member"), asked, run=True))
 
 
 @pytest.mark.parametrize("other", ["data", "more"])
 def test_a_volume_is_made_by_one_first_use_and_within_the_limit(
     watched: Database, between: Between, others: Rows, sealer: Sealer, other: str
 ) -> None:
-    first = _creates(watched, sealer, quota_local_volumes=1)
-    second = _creates(others.db, sealer, quota_local_volumes=1)
-    answers: list[pods.Pod | errors.HigginsError] = []
-
-    def use(sql: str) -> None:
-        if sql.startswith("INSERT INTO volumes"):
-            answers.append(second(other))
-
-    between.act = use
-    made = first("data")
+    first = _control(watched, sealer, quota_local_volumes=1)
+    second = _control(others.db, sealer, quota_local_volumes=1)
+    answers = between.before("INSERT INTO volumes", lambda: _mounting(second, other))
+    made = _mounting(first, "data")
     assert isinstance(made, pods.Pod), made
     assert [type(answer) for answer in answers] == [Busy]
-    late = second(other)
+    late = _mounting(second, other)
     with others.db.read() as tx:
         assert volumes.named(tx, "p") == 1
     if other == "data":
@@ -190,3 +198,52 @@ def test_a_volume_is_made_by_one_first_use_and_within_the_limit(
         assert volumes.mounted_by(late.spec) == volumes.mounted_by(made.spec)
     else:
         assert isinstance(late, errors.OverQuota)
+
+
+def test_an_image_that_two_pull_at_once_is_wished_once(
+    rows: Rows, watched: Database, between: Between, others: Rows, sealer: Sealer
+) -> None:
+    rows.host("host1")
+
+    def pull(control: Control) -> object:
+        return _answer(lambda: control.images.pull(_caller("admin"), repo="busybox:1", host="host1"))
+
+    first, second = (_control(db, sealer) for db in (watched, others.db))
+    answers = between.before("UPDATE hosts", lambda: pull(second))
+    assert isinstance(pull(first), images.Image)
+    assert [type(answer) for answer in answers] == [Busy]
+    assert "on its way already" in str(pull(second))
+    with rows.db.read() as tx:
+        assert len(images.list(tx, Scope(None))) == 1
+
+
+def test_a_host_is_given_nothing_while_it_is_forgotten(
+    rows: Rows, watched: Database, between: Between, others: Rows
+) -> None:
+    host_id, pod = rows.host("host1"), rows.pod("web")
+    answers = between.before("DELETE FROM hosts", lambda: _answer(lambda: place(others, pod, host_id)))
+    with watched.write() as tx:
+        hosts.delete(tx, "host1")
+    assert [type(answer) for answer in answers] == [Busy]
+    with pytest.raises(errors.OutOfCapacity):
+        place(others, pod, host_id)
+
+
+def test_of_two_first_upgrades_both_end_well(url: str, others: Rows, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "higgins.conf").write_text(f"[DEFAULT]\nstate_dir = {tmp_path}\n[database]\nconnection = {url}\n")
+    sealer = Sealer(load_or_create_key(tmp_path / "secret.key"))
+    made: list[str] = []
+
+    def be_first(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO installation") and not made:
+            made.append("")
+            with others.db.write() as tx:
+                made.append(installation.ensure(tx, sealer))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", be_first)
+    try:
+        assert manage.main(["--config-file", str(tmp_path / "higgins.conf"), "db", "upgrade"]) == 0
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", be_first)
+    with others.db.read() as tx:
+        assert ["", installation.uuid(tx)] == made
