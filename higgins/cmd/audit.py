@@ -55,8 +55,7 @@ def look(
         outside += found
     repaired = 0
     if repair:
-        with database.write() as tx:
-            repaired = audit.repair(tx)
+        repaired = database.retrying(audit.repair)
         repaired += sum(one.repairable for one in outside)
     return Result([*(one for one in inside if (one.kind, one.ident, one.text) not in covered), *outside], repaired)
 

@@ -60,8 +60,8 @@ def db() -> None:
 def upgrade(conf: cfg.ConfigOpts) -> None:
     """Bring the tables to this code's schema, and make the installation's own row."""
     migrate.upgrade(load.database_url(conf))
-    with parts.open_database(conf).write() as tx:
-        installation.ensure(tx, parts.open_sealer(conf))
+    sealer = parts.open_sealer(conf)
+    parts.open_database(conf).retrying(lambda tx: installation.ensure(tx, sealer))
     click.echo(f"The database is at {migrate.head()}.")
 
 

@@ -53,7 +53,7 @@ class Images:
 
         def work(tx: Transaction) -> Image:
             try:
-                place = hosts.get(tx, host)
+                place = hosts.get(tx, host, hold=True)
             except NotFound as error:
                 raise Invalid(f"The host {host} could not be found. Name one that 'host list' shows.") from error
             there = {"host_id": place.id, "repo": named.repo, "tag": wanted_tag}

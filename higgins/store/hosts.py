@@ -78,9 +78,10 @@ def _host(row: Row) -> Host:
     return Host(*values)
 
 
-def get(tx: Transaction, ident: str) -> Host:
-    """The host of this uuid or hostname; ``NotFound``."""
-    row = tx.row(_SELECT.where(hosts.c.uuid == ident if is_uuid(ident) else hosts.c.hostname == ident))
+def get(tx: Transaction, ident: str, *, hold: bool = False) -> Host:
+    """The host of this uuid or hostname; ``NotFound``. ``hold`` lets nobody else change it, or give it anything, before the transaction ends."""
+    query = _SELECT.where(hosts.c.uuid == ident if is_uuid(ident) else hosts.c.hostname == ident)
+    row = tx.row(query.with_for_update() if hold else query)
     if row is None:
         raise errors.NotFound(f"The host {ident} could not be found.", code="host-not-found")
     return _host(row)
@@ -156,7 +157,7 @@ def _set(tx: Transaction, ident: str, **values: Any) -> Host:
 
 def delete(tx: Transaction, ident: str) -> None:
     """Forget a host; ``Conflict`` while something is assigned to it."""
-    host = get(tx, ident)
+    host = get(tx, ident, hold=True)
     for table, things in ((pods, "containers"), (volumes, "volumes"), (images, "images")):
         if tx.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.host_id == host.id)):
             raise errors.Conflict(f"The host {host.hostname} still has {things}. Delete them first.")

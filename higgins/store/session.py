@@ -26,6 +26,8 @@ Row = sa.Row[*tuple[Any, ...]]
 _BUSY_MARKS = ("locked", "busy", "deadlock", "lock wait timeout", "could not serialize", "has changed since last read")
 _SCHEMA_MARKS = ("no such table", "no such column", "doesn't exist", "does not exist", "unknown column")
 _FULL_MARKS = ("disk is full", "no space left", "is full")
+_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""For the transaction that it is said in alone. Of SQLite's, each sees one moment anyway."""
 
 
 class Overtaken(errors.Conflict):
@@ -191,6 +193,9 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """A transaction that sees one moment and changes nothing."""
         with self._connection() as connection:
+            if not self._sqlite:
+                with _translated():
+                    connection.exec_driver_sql(_ONE_MOMENT)
             yield Transaction(connection, self._clock(), self._observer)
 
     @contextlib.contextmanager

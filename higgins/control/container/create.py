@@ -124,8 +124,16 @@ class Creator:
 
     def _insert(self, tx: Transaction, order: _Order) -> Pod:
         caller, means = order.caller, self._means
-        spec = self._spec(tx, order)
-        container = spec.containers[0]
+        unmounted = self._unmounted(tx, order)
+        container = unmounted.containers[0]
+        size = {
+            "cpu_milli": units.cpus_to_milli(container.cpus or 0),
+            "memory_mib": container.memory_mib or 0,
+            "disk_gib": container.disk_gib or 0,
+        }
+        # Before volumes are looked for: the project's other creates wait for this one here, and then find what it makes.
+        quotas.take(tx, caller.project_id, means.settings.quota, containers=1, **size)
+        spec = self._mounted(tx, order, unmounted)
         new = NewPod(
             uuid=order.uuid,
             project_id=caller.project_id,
@@ -138,19 +146,10 @@ class Creator:
             run=1 if order.run else 0,
             request_id=caller.request_id,
             auto_remove=spec.auto_remove,
-            cpu_milli=units.cpus_to_milli(container.cpus or 0),
-            memory_mib=container.memory_mib or 0,
-            disk_gib=container.disk_gib or 0,
+            cpu_milli=size["cpu_milli"],
+            memory_mib=size["memory_mib"],
+            disk_gib=size["disk_gib"],
             dedicated_cpus=container.dedicated_cpus,
-        )
-        quotas.take(
-            tx,
-            new.project_id,
-            means.settings.quota,
-            containers=1,
-            cpu_milli=new.cpu_milli,
-            memory_mib=new.memory_mib,
-            disk_gib=new.disk_gib,
         )
         pod = pods.insert(tx, new, means.sealer)
         actions.start(
@@ -158,7 +157,7 @@ class Creator:
         )
         return pod
 
-    def _spec(self, tx: Transaction, order: _Order) -> PodSpec:
+    def _unmounted(self, tx: Transaction, order: _Order) -> PodSpec:
         new, scope = order.new, Scope(order.caller.project_id)
         registry = None if new.registry is None else registries.get(tx, new.registry, scope)
         return shape.pod_spec(
@@ -168,13 +167,18 @@ class Creator:
             name=order.name,
             chosen=order.chosen,
             found_image=order.found_image,
-            mounts=tuple(
-                mounts.complete(tx, self._means, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
-                for asked, found in zip(new.mounts, order.clouded, strict=True)
-            ),
+            mounts=(),
             registry=None if registry is None else (registry.uuid, registry.domain),
             requested_host=None if new.host is None else _host(tx, new.host),
         )
+
+    def _mounted(self, tx: Transaction, order: _Order, unmounted: PodSpec) -> PodSpec:
+        complete = tuple(
+            mounts.complete(tx, self._means, asked, found, project_id=order.caller.project_id, pod_uuid=order.uuid)
+            for asked, found in zip(order.new.mounts, order.clouded, strict=True)
+        )
+        container = dataclasses.replace(unmounted.containers[0], mounts=complete)
+        return dataclasses.replace(unmounted, containers=(container,))
 
 
 def _made_before(tx: Transaction, pod_uuid: str, caller: Caller) -> Pod:

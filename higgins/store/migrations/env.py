@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from higgins.store.migrations import resumed  # noqa: F401 - by being defined
 from higgins.store.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -47,20 +47,37 @@ def findings(tx: Transaction, *, stuck_after_s: float = 900.0) -> list[Finding]:
 
 
 def repair(tx: Transaction) -> int:
-    """Put right what is repairable, in this transaction; how many findings it put right."""
-    wrong_usages = _wrong(_usages(tx), _counted_usages(tx))
+    """Put right what is repairable, in this transaction; how many findings it put right. For ``Database.retrying``."""
+    repaired = _repair_sums(tx)
+    over = {"finished_at": tx.now, "message": action_rows.ERROR, "reason": "The container is gone."}
+    end = actions.update().where(actions.c.id == sa.bindparam("of_id"), actions.c.finished_at.is_(None)).values(**over)
+    forget = volumes.delete().where(volumes.c.id == sa.bindparam("of_id"))
+    repaired += tx.change_many(end, _of_nobody(tx, actions, actions.c.finished_at.is_(None)))
+    return repaired + tx.change_many(forget, _of_nobody(tx, volumes, volumes.c.pod_uuid.is_not(None)))
+
+
+def _of_nobody(tx: Transaction, table: sa.Table, guard: sa.ColumnElement[bool]) -> list[dict[str, int]]:
+    """Rows whose pod is gone, as one statement sees them, before anything is written: a pod just made comes together with its rows."""
+    return [{"of_id": row[0]} for row in tx.rows(sa.select(table.c.id).where(guard, _no_pod(table)))]
+
+
+def _repair_sums(tx: Transaction) -> int:
+    """Holds all sums before it counts: whoever makes, places, sizes or removes a pod changes them in the same transaction.
+
+    A project or a host that is new meanwhile is not held, and left alone.
+    """
+    unkept = sa.select(pods.c.project_id).where(pods.c.project_id.not_in(sa.select(usages.c.project_id))).distinct()
+    tx.change_many(usages.insert(), [{"project_id": row[0]} for row in tx.rows(unkept)])
+    kept_usages, kept_claims = _usages(tx, hold=True), _claims(tx, hold=True)
+    wrong_usages = _wrong(kept_usages, _within(kept_usages, _counted_usages(tx)))
     for project, right in wrong_usages.items():
         values = dict(zip(_USED, right, strict=True))
-        if not tx.change(usages.update().where(usages.c.project_id == project).values(**values)):
-            tx.change(usages.insert().values(project_id=project, **values))
-    wrong_claims = _wrong(_claims(tx), _counted_claims(tx))
+        tx.change(usages.update().where(usages.c.project_id == project).values(**values))
+    wrong_claims = _wrong(kept_claims, _within(kept_claims, _counted_claims(tx)))
     for host, right in wrong_claims.items():
         values = dict(zip(("pods_claimed", *(f"{size}_claimed" for size in CLAIMED)), right, strict=True))
         tx.change(hosts.update().where(hosts.c.uuid == host).values(**values))
-    over = {"finished_at": tx.now, "message": action_rows.ERROR, "reason": "The container is gone."}
-    repaired = tx.change(actions.update().where(actions.c.finished_at.is_(None), _no_pod(actions)).values(**over))
-    repaired += tx.change(volumes.delete().where(volumes.c.pod_uuid.is_not(None), _no_pod(volumes)))
-    return repaired + len(wrong_usages) + len(wrong_claims)
+    return len(wrong_usages) + len(wrong_claims)
 
 
 Sums = Mapping[str, tuple[int, ...]]
@@ -89,9 +106,13 @@ def _wrong(kept: Sums, counted: Sums) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _usages(tx: Transaction) -> Sums:
-    rows = tx.rows(sa.select(usages.c.project_id, *(usages.c[name] for name in _USED)))
-    return {row[0]: tuple(row[1:]) for row in rows}
+def _within(kept: Sums, counted: Sums) -> Sums:
+    return {ident: sums for ident, sums in counted.items() if ident in kept}
+
+
+def _usages(tx: Transaction, *, hold: bool = False) -> Sums:
+    query = sa.select(usages.c.project_id, *(usages.c[name] for name in _USED)).order_by(usages.c.project_id)
+    return {row[0]: tuple(row[1:]) for row in tx.rows(query.with_for_update() if hold else query)}
 
 
 def _counted_usages(tx: Transaction) -> Sums:
@@ -99,13 +120,15 @@ def _counted_usages(tx: Transaction) -> Sums:
     rows = tx.rows(sa.select(pods.c.project_id, *sums).group_by(pods.c.project_id))
     counted = {row[0]: [int(value) for value in row[1:]] for row in rows}
     for project, spec in tx.rows(sa.select(pods.c.project_id, pods.c.spec).where(pods.c.kind != "container")):
-        counted[project][0] += len(specs.decode(spec).containers) - 1
+        if project in counted:  # else it is new meanwhile
+            counted[project][0] += len(specs.decode(spec).containers) - 1
     return {project: tuple(values) for project, values in counted.items()}
 
 
-def _claims(tx: Transaction) -> Sums:
+def _claims(tx: Transaction, *, hold: bool = False) -> Sums:
     columns = (hosts.c.uuid, hosts.c.pods_claimed, *(hosts.c[f"{size}_claimed"] for size in CLAIMED))
-    return {row[0]: tuple(row[1:]) for row in tx.rows(sa.select(*columns))}
+    query = sa.select(*columns).order_by(hosts.c.id)
+    return {row[0]: tuple(row[1:]) for row in tx.rows(query.with_for_update() if hold else query)}
 
 
 def _counted_claims(tx: Transaction) -> Sums:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +14,21 @@ from higgins.core import errors
 from higgins.store import migrate
 from higgins.store.dialect import lock_while_connected
 from higgins.store.session import Busy, Database
-from higgins.store.tables import hosts
+from higgins.store.tables import hosts, metadata
 from tests.contract.store_rows import Rows
+
+
+@pytest.fixture
+def empty(url: str) -> Iterator[str]:
+    """The URL of a second database, without tables."""
+    engine = sa.create_engine(url)
+    name = f"{engine.url.database}_b"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    yield engine.url.set(database=name).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    engine.dispose()
 
 
 def _slowly(_connection: sa.Connection) -> None:
@@ -26,22 +40,43 @@ def test_migrations_make_exactly_the_tables(url: str) -> None:
     assert migrate.differences(url) == []
 
 
-def test_upgrades_side_by_side_wait_for_each_other(url: str) -> None:
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        name = f"{connection.engine.url.database}_b"
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    other = engine.url.set(database=name).render_as_string(hide_password=False)
+def test_upgrades_side_by_side_wait_for_each_other(empty: str) -> None:
     sa.event.listen(sa.Engine, "commit", _slowly)  # whoever does not wait for the commit reads what is no longer so
     try:
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            list(pool.map(migrate.upgrade, [other] * 3))
-        assert migrate.current(other) == migrate.head()
+            list(pool.map(migrate.upgrade, [empty] * 3))
+        assert migrate.current(empty) == migrate.head()
     finally:
         sa.event.remove(sa.Engine, "commit", _slowly)
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name}")
-        engine.dispose()
+
+
+class Killed(Exception):
+    """As if the process had ended there."""
+
+
+def test_an_upgrade_that_breaks_off_after_any_change_of_a_table_goes_on_when_it_is_run_anew(empty: str) -> None:
+    changes = []
+
+    def die(_connection, _cursor, statement: str, *_) -> None:
+        if statement.split()[0] in {"CREATE", "ALTER"}:
+            changes.append(statement)
+            raise Killed
+
+    broke_off = 0
+    sa.event.listen(sa.Engine, "after_cursor_execute", die)
+    try:
+        while True:
+            try:
+                migrate.upgrade(empty)
+                break
+            except Killed:
+                broke_off += 1
+                assert len(changes) == broke_off == len(set(changes)), changes[-1]
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", die)
+    assert broke_off > len(metadata.tables)
+    assert migrate.current(empty) == migrate.head()
+    assert migrate.differences(empty) == []
 
 
 def test_who_waits_too_long_for_another_upgrade_is_told_so(url: str) -> None:
