@@ -339,8 +339,9 @@ def test_a_container_is_no_half(bench):
         pytest.skip("it leaves none that could be taken away")
     creation = bench.creation()
     bench.engine.create(creation)
+    store_id = bench.engine.inspect(creation.spec.uuid).engine_id
     assert creation.spec.uuid not in bench.engine.halves()
-    bench.engine.remove_half(creation.spec.uuid)
+    bench.engine.remove_half(store_id)
     assert bench.engine.inspect(creation.spec.uuid).state is EngineState.CREATED
     bench.engine.remove(creation.spec.uuid)
-    bench.engine.remove_half(creation.spec.uuid)
+    bench.engine.remove_half(store_id)

@@ -47,15 +47,16 @@ class FakeVerbs:
             whole = {uuid: record for uuid, record in self.store.all().items() if not record.half}
             return tuple(self._facts(uuid, self._settled(uuid, record)) for uuid, record in whole.items())
 
-    def halves(self) -> Iterable[str]:
+    def halves(self) -> dict[str, str]:
         """Every container whose creation was broken off."""
         self.store.check()
-        return tuple(uuid for uuid, record in self.store.all().items() if record.half)
+        return {uuid: self._facts(uuid, record).engine_id for uuid, record in self.store.all().items() if record.half}
 
-    def remove_half(self, uuid: str) -> None:
+    def remove_half(self, store_id: str) -> None:
         """Forget one whose creation was broken off."""
-        if uuid in self.halves():
-            self.remove(uuid)
+        for uuid, known in self.halves().items():
+            if known == store_id:
+                self.remove(uuid)
 
     def inspect(self, uuid: str) -> model.ContainerFacts:
         """One container."""
