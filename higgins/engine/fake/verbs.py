@@ -192,13 +192,12 @@ class FakeVerbs:
     def events(self, connected: Callable[[], None]) -> Iterator[api.EngineEvent]:
         """Tell every change of a container's state, soon after it came about."""
         self.store.check()
-        self._closed.clear()
         seen = self._snapshot()
         connected()
         while not self._closed.is_set():
             with self.store.changed:
                 now = self._snapshot()
-                if now == seen:
+                if now == seen and not self._closed.is_set():
                     self.store.changed.wait(self._until_next())
                     now = self._snapshot()
             self.store.check()
@@ -210,9 +209,9 @@ class FakeVerbs:
         raise errors.Unavailable("The fake engine was closed.")
 
     def close(self) -> None:
-        """End the event streams."""
-        self._closed.set()
+        """End the event streams, and those that would begin later."""
         with self.store.changed:
+            self._closed.set()
             self.store.changed.notify_all()
 
     def _snapshot(self) -> dict[str, tuple[str, str, float | None]]:
