@@ -200,6 +200,8 @@ def test_copying_what_is_not_there(bench):
         pass
     with pytest.raises(errors.NotFound):
         bench.engine.put_archive(uid, "/no/such/dir", io.BytesIO(tar_of(a=b"a")))
+    with pytest.raises(errors.NotFound):  # one that is answered before it is read
+        bench.engine.put_archive(uid, "/no/such/dir", io.BytesIO(tar_of(a=bytes(8 << 20))))
 
 
 @ability("commit")
