@@ -66,7 +66,7 @@ class Observer:
         self._echoes: dict[str, dict[str, EngineState | None]] = {}
         self._owners: dict[str, str] = {}
         self._volumes: set[str] = set()
-        self._halves: frozenset[str] = frozenset()
+        self._halves: dict[str, str] = {}
         self._absent: set[tuple[str, str]] = set()
 
     def refresh(self) -> None:
@@ -105,8 +105,8 @@ class Observer:
             self._owners.update({uuid: facts.pod for uuid, facts in found.items()})
             return found, frozenset(self._owners[uuid] for uuid in changed if uuid in self._owners)
 
-    def _ask_halves(self) -> frozenset[str]:
-        return frozenset(self._engine.halves()) if isinstance(self._engine, LeavesHalves) else frozenset()
+    def _ask_halves(self) -> dict[str, str]:
+        return dict(self._engine.halves()) if isinstance(self._engine, LeavesHalves) else {}
 
     def hint(self, event: EngineEvent) -> str | None:
         """Keep what the engine said of a container until its pod is looked at; that pod, None when there is no need to look."""
@@ -143,7 +143,7 @@ class Observer:
             self._facts.pop(uuid, None)
             self._dirty.discard(uuid)
             self._hints.pop(uuid, None)
-            self._halves -= {uuid}
+            self._halves.pop(uuid, None)
 
     def volume(self, name: str, *, present: bool) -> None:
         """A volume was made or removed by us."""
@@ -180,8 +180,11 @@ class Observer:
         """What the engine has made only by half, as last seen: each as a container that can only be removed."""
         with self._lock:
             return tuple(
-                model.ContainerFacts(uuid=uuid, pod=self._owners.get(uuid, uuid), state=EngineState.DEAD, build=0)
-                for uuid in sorted(self._halves - self._facts.keys())
+                model.ContainerFacts(
+                    uuid=uuid, pod=self._owners.get(uuid, uuid), state=EngineState.DEAD, build=0, engine_id=store_id
+                )
+                for uuid, store_id in sorted(self._halves.items())
+                if uuid not in self._facts
             )
 
     def settle_strangers(self, assigned: Callable[[str], bool]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Protocol, runtime_checkable
 
@@ -363,12 +363,15 @@ class LeavesHalves(Protocol):
     None of ``ABILITIES``: there is nothing in it that a user could ask for.
     """
 
-    def halves(self) -> Iterable[str]:
-        """The uuids of such containers, of whatever installation, since the store knows no labels; also of one that is being made."""
+    def halves(self) -> Mapping[str, str]:
+        """The store's own ids of such containers by uuid, of whatever installation, since the store knows no labels.
+
+        Also of one that is being made: it is no half before it has kept its id for longer than any creation takes.
+        """
         ...
 
-    def remove_half(self, uuid: str) -> None:
-        """Take it away; nothing happens when it is none any more."""
+    def remove_half(self, store_id: str) -> None:
+        """Take away the one of this id; nothing happens when it is none any more, whatever was made under its name since."""
         ...
 
 

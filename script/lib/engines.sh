@@ -273,19 +273,26 @@ start_registry() {
 
 # ---- images ----------------------------------------------------------------------------------------------------------
 
-# Unpacks Debian's package $1 into directory $2 without installing it; works as any user.
+# Unpacks Debian's package $1 into directory $2 without installing it; works as any user, and beside others who want it too.
 fetch_deb() {
     local name=$1 into=$2 cache
     cache=$(_engine_cache debs)
-    if [ -z "$(find "$cache" -name "${name}_*.deb" -print -quit)" ]; then
-        (cd "$cache" && apt-get download -qq "$name" >/dev/null 2>&1) ||
-            { is_root && apt_get update >/dev/null 2>&1 && (cd "$cache" && apt-get download -qq "$name" >/dev/null); } || {
-            _engine_say "Debian's package $name cannot be downloaded. Check the network and the apt sources (apt-get update)."
-            return 1
-        }
-    fi
-    mkdir -p "$into" && dpkg-deb -x "$(find "$cache" -name "${name}_*.deb" | sort | tail -n 1)" "$into"
+    (flock 9 && { _engine_has_deb "$name" "$cache" || _engine_download "$name" "$cache" 9>&-; }) 9>"$cache/lock" || {
+        _engine_say "Debian's package $name cannot be downloaded. Check the network and the apt sources (apt-get update)."
+        return 1
+    }
+    mkdir -p "$into" && dpkg-deb -x "$(find "$cache" -maxdepth 1 -name "${name}_*.deb" | sort | tail -n 1)" "$into"
 }
+
+_engine_has_deb() { [ -n "$(find "$2" -maxdepth 1 -name "$1_*.deb" -print -quit)" ]; } # PACKAGE FOLDER
+
+# In a folder of its own first: what lies in the cache is whole.
+_engine_download() ( # PACKAGE FOLDER
+    rm -rf "$2/partial" && mkdir "$2/partial" && cd "$2/partial" || return
+    apt-get download -qq "$1" >/dev/null 2>&1 ||
+        { is_root && apt_get update >/dev/null 2>&1 && apt-get download -qq "$1" >/dev/null; } || return
+    mv ./*.deb ..
+)
 
 # Prints the path of a tar of a root file system with busybox and all of its applets.
 busybox_tar() {

@@ -200,6 +200,8 @@ def test_copying_what_is_not_there(bench):
         pass
     with pytest.raises(errors.NotFound):
         bench.engine.put_archive(uid, "/no/such/dir", io.BytesIO(tar_of(a=b"a")))
+    with pytest.raises(errors.NotFound):  # one that is answered before it is read
+        bench.engine.put_archive(uid, "/no/such/dir", io.BytesIO(tar_of(a=bytes(8 << 20))))
 
 
 @ability("commit")
@@ -339,8 +341,9 @@ def test_a_container_is_no_half(bench):
         pytest.skip("it leaves none that could be taken away")
     creation = bench.creation()
     bench.engine.create(creation)
+    store_id = bench.engine.inspect(creation.spec.uuid).engine_id
     assert creation.spec.uuid not in bench.engine.halves()
-    bench.engine.remove_half(creation.spec.uuid)
+    bench.engine.remove_half(store_id)
     assert bench.engine.inspect(creation.spec.uuid).state is EngineState.CREATED
     bench.engine.remove(creation.spec.uuid)
-    bench.engine.remove_half(creation.spec.uuid)
+    bench.engine.remove_half(store_id)

@@ -83,9 +83,11 @@ def half_bench(podman_daemon):
 def test_what_a_killed_podman_made_only_in_its_store_is_made_whole(half_bench, podman_daemon):
     engine = half_bench.engine
     wanted, half = broken_off(half_bench, podman_daemon)
+    ids = engine.halves()
     for one in half:
         engine.create(wanted[one])
-        engine.remove_half(one)  # which it is no more
+        for store_id in (ids[one], engine.inspect(one).engine_id):
+            engine.remove_half(store_id)  # which it is no more, or never was
         assert engine.inspect(one).state is EngineState.CREATED
     assert not wanted.keys() & engine.halves()
     for one in wanted:
@@ -97,11 +99,12 @@ def test_what_a_killed_podman_made_only_in_its_store_can_be_removed(half_bench, 
     engine, others = half_bench.engine, f"{translate.PREFIX}{uuid.uuid4()}"
     made = engine.call_json("/containers/create", {"Image": "busybox"}, "make what is not ours", query={"name": others})
     wanted, half = broken_off(half_bench, podman_daemon)
-    assert others.removeprefix(translate.PREFIX) not in engine.halves()
-    engine.remove_half(others.removeprefix(translate.PREFIX))
+    ids = engine.halves()
+    assert others.removeprefix(translate.PREFIX) not in ids
+    engine.remove_half(made["Id"])
     for one in half:
-        engine.remove_half(one)
-        engine.remove_half(one)
+        engine.remove_half(ids[one])
+        engine.remove_half(ids[one])
     assert half.isdisjoint(in_store(podman_daemon))
     assert half.isdisjoint(engine.halves())
     assert others.removeprefix(translate.PREFIX) in in_store(podman_daemon)

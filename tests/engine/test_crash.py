@@ -270,7 +270,7 @@ def one_run(runner, place, scene, kill_at, template=None):
         else:
             host.talk.change(host.scene.want.uuid, **scene.wish)
         pid = host.start(kill_at)
-        ended = _until_dead_or_met(host, pid)
+        ended = _until_dead_or_met(host, pid, 3.0 if kill_at else 0.15)
         runner.ask(kill=pid)
         lines = host.log.read_text().splitlines()
         points = [" ".join(line.split(" ")[:2]) for line in lines if " call" not in line]
@@ -280,16 +280,16 @@ def one_run(runner, place, scene, kill_at, template=None):
         host.close()
 
 
-def _until_dead_or_met(host, pid):
-    """True once the agent died, false when the wish was met without."""
+def _until_dead_or_met(host, pid, after_s):
+    """True once the agent died, false when the wish was met and it lived on for so long."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
         if host.runner.ask(wait=pid, for_s=0.0):
             return True
         with host.talk.changed:
-            met = host.talk.changed.wait_for(lambda: host.scene.reached(host.talk), 0.02)
-        if met:
-            return host.runner.ask(wait=pid, for_s=0.15)
+            if host.talk.changed.wait_for(lambda: host.scene.reached(host.talk), 0.02):
+                end = min(end, time.monotonic() + after_s)
+                host.talk.changed.wait(0.02)
     return False
 
 

@@ -15,6 +15,7 @@ import pytest
 from higgins.core import errors
 from higgins.core.phase import EngineState
 from higgins.engine import load
+from higgins.engine.dialect import translate
 from tests.engine import running
 from tests.engine.conftest import FOREVER, Bench, remove_all, wait_until
 
@@ -49,12 +50,12 @@ def test_an_engine_that_is_not_there_is_unavailable_at_once(name, tmp_path):
 def test_containers_outlive_an_engine_that_is_killed(own):
     uid = own.started(FOREVER)
     since = own.engine.inspect(uid).started_at
-    connected, broken = threading.Event(), []
+    connected, seen, broken = threading.Event(), set(), []
 
     def follow():
         try:
-            for _ in own.engine.events(connected.set):
-                continue
+            for event in own.engine.events(connected.set):
+                seen.add(event.what)
         except errors.HigginsError as problem:
             broken.append(problem)
 
@@ -64,10 +65,17 @@ def test_containers_outlive_an_engine_that_is_killed(own):
         except errors.HigginsError as problem:
             broken.append(problem)
 
+    def is_asked_to_end():
+        if own.name == "docker":
+            return "kill" in seen
+        path = f"/libpod/containers/{translate.name_of(uid)}/json"
+        return own.engine.call("GET", path, "look at the container").json()["State"]["Status"] == "stopping"
+
     threads = [threading.Thread(target=follow), threading.Thread(target=wait_for_its_end)]
-    for thread in threads:
-        thread.start()
+    threads[0].start()
     assert connected.wait(20)
+    threads[1].start()
+    wait_until(is_asked_to_end, "it is asked to end")
     _kill(own)
     for thread in threads:
         thread.join(20)

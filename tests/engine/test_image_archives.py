@@ -75,7 +75,11 @@ def test_it_may_be_taken_in_twice(bench, name):
 
 
 @ability("images as archives")
-@pytest.mark.parametrize("content", [b"", b"no archive at all" * 4000, bytes(20480)], ids=["empty", "text", "zeros"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive at all" * 4000, bytes(20480), b"no archive at all" * 500000],
+    ids=["empty", "text", "zeros", "long text"],
+)
 def test_what_is_no_archive_is_invalid_and_leaves_nothing(bench, name, content):
     with pytest.raises((errors.Invalid, errors.ImageNotFound)):
         bench.engine.load_image(name, chunks_of(content))

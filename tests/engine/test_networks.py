@@ -5,11 +5,11 @@ Everything is made by hand with plain pairs of links, in the network namespace o
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import socket
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterator
 
@@ -165,10 +165,9 @@ def test_a_port_that_nobody_has_does_not_start(bench, lender):
 def test_a_container_that_ended_while_nobody_answered_starts_again(bench, lender):
     uid = bench.started(network="ports", ports=(FIRST,))
     bench.engine.close()
-    ended = threading.Thread(target=bench.engine.stop, args=(uid,), kwargs={"timeout_s": 0})
-    ended.start()  # dockerd asks its driver for a while, and gives up
-    ended.join(90)
-    assert not ended.is_alive()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(bench.engine.stop, uid, timeout_s=0).result(90)  # dockerd asks its driver for a while, and gives up
+    assert bench.engine.inspect(uid).state is EngineState.STOPPED
     bench.engine.take_ports(lender)
     bench.engine.start(uid)
     assert "198.18.1.5/24" in links(bench, uid)

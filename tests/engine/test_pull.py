@@ -109,12 +109,12 @@ def test_pulls_of_one_image_at_the_same_time(puller):
 @ability("pull, cancelled")
 def test_a_pull_can_be_cancelled(puller):
     cancelled = threading.Event()
-    threading.Timer(0.5, cancelled.set).start()
     with contextlib.ExitStack() as stack:
         name = f"{OPEN}/team/slow-30s:1"
         if puller.daemon is not None:
             stack.enter_context(running.silent_server(puller.daemon, 5002))
             name = "127.0.0.1:5002/team/box:1"
+        threading.Timer(0.5, cancelled.set).start()
         with pytest.raises(errors.Conflict):
             puller.engine.pull(name, cancelled=cancelled.is_set)
     assert cancelled.is_set()

@@ -88,12 +88,12 @@ class Orphans:
         found = self.found()
         now = time.monotonic()
         with self._lock:
-            named = [("container", facts.uuid) for facts in found.containers]
+            named = [("container", _name(facts)) for facts in found.containers]
             named += [*(("files", pod) for pod in found.files), *(("network", pod) for pod in found.networks)]
             named += [("volumes", pod) for pod in found.volumes]
             self._seen = {name: self._seen.get(name, now) for name in named}
             due = {name for name, since in self._seen.items() if now - since >= grace_s}
-        containers = tuple(each for each in found.containers if self._is_due(due, "container", each.uuid, each.pod))
+        containers = tuple(each for each in found.containers if self._is_due(due, "container", _name(each), each.pod))
         in_use = {each.pod for each in found.containers if each not in containers} | unclear
 
         def left(kind: str, pods: tuple[str, ...]) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class Orphans:
         containers = tuple(
             facts
             for facts in due.containers
-            if self._went("container", facts.uuid, functools.partial(self._remove_container, facts))
+            if self._went("container", _name(facts), functools.partial(self._remove_container, facts))
         )
         in_use = {facts.pod for facts in due.containers if facts not in containers}
 
@@ -148,9 +148,8 @@ class Orphans:
 
     def _remove_container(self, facts: model.ContainerFacts) -> None:
         LOG.warning("Removing container %s: pod %s is not assigned to this host", facts.uuid, facts.pod)
-        is_half = facts.uuid in {half.uuid for half in self._observer.halves()}
-        if is_half and isinstance(self._engine, LeavesHalves):
-            self._engine.remove_half(facts.uuid)
+        if facts.uuid not in self._observer.cached() and isinstance(self._engine, LeavesHalves):
+            self._engine.remove_half(facts.engine_id)
         else:
             self._engine.remove(facts.uuid)
         self._observer.removed(facts.uuid)
@@ -164,3 +163,8 @@ class Orphans:
         LOG.warning("Unmounting the volumes of pod %s, which is not assigned to this host", pod)
         if self._blocks:
             self._blocks.leave(pod)
+
+
+def _name(facts: model.ContainerFacts) -> str:
+    """Names it in the log, and apart from what is made under its uuid later."""
+    return f"{facts.uuid} ({facts.engine_id})"

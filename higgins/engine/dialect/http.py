@@ -57,8 +57,8 @@ class UnixConnection(http.client.HTTPConnection):
             raise
         self.sock = connected
 
-    def closed_by_peer(self) -> bool:
-        """Whether the engine has closed this idle connection."""
+    def has_news(self) -> bool:
+        """Whether the engine has said something, or closed it: of an idle connection that is the same."""
         if self.sock is None:
             return True
         poll = select.poll()
@@ -222,8 +222,7 @@ class Client:
                 connection.sock.settimeout(timeout_s)
             if opened is not None:
                 opened(connection.break_off)
-            connection.request(method, target, body, dict(headers), encode_chunked=_is_endless(body, headers))
-            return connection, connection.getresponse()
+            return connection, _ask(connection, method, target, body, headers)
         except ConnectionError:
             connection.close()
             # The engine may close a kept connection at the very moment of its next use: what only asks is asked again.
@@ -248,7 +247,7 @@ class Client:
                     self._versions = None
                     raise
                 return connection, False
-            if not connection.closed_by_peer():
+            if not connection.has_news():
                 return connection, True
             connection.close()
 
@@ -258,6 +257,21 @@ class Client:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _ask(
+    connection: UnixConnection, method: str, target: str, body: Body, headers: Mapping[str, str]
+) -> http.client.HTTPResponse:
+    try:
+        connection.request(method, target, body, dict(headers), encode_chunked=_is_endless(body, headers))
+    except ConnectionError:
+        # An engine that refuses does so without reading a long body to its end: its answer came before it hung up.
+        if not connection.has_news():
+            raise
+        response = connection.getresponse()
+        response.will_close = True
+        return response
+    return connection.getresponse()
 
 
 def _word(value: str | int | bool | None) -> str:

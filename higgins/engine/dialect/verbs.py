@@ -21,6 +21,7 @@ from higgins.engine.dialect import faults, pulls, streams, translate
 from higgins.engine.dialect.http import Answer, Body, Client, Query, Stream
 
 NEWEST_VERSION = (1, 47)
+CREATE_TIMEOUT_S = 180.0
 START_TIMEOUT_S = 180.0
 REMOVE_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 10.0
@@ -139,7 +140,7 @@ class Verbs:
             image = self.image(image).image_id
         body = self._creation_body(creation, image)
         query = {"name": translate.name_of(creation.spec.uuid)}
-        self.call_json("/containers/create", body, "create the container", query=query)
+        self.call_json("/containers/create", body, "create the container", query=query, timeout_s=CREATE_TIMEOUT_S)
 
     def _creation_body(self, creation: api.Creation, image: str) -> dict[str, Any]:
         return translate.creation_body(creation, image, self.installation)

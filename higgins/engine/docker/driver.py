@@ -24,7 +24,11 @@ STALE = "already exists in network"
 
 
 class DockerEngine(Dialect):
-    """A Docker daemon at a unix socket."""
+    """A Docker daemon at a unix socket.
+
+    What a command wrote and dockerd has not copied two seconds after the command's end is lost, and nothing tells: it closes the output as if
+    that were all, with the exit code as it is (``ProcessEvent`` in moby's ``daemon/monitor.go``).
+    """
 
     name = "docker"
 

@@ -47,15 +47,16 @@ class FakeVerbs:
             whole = {uuid: record for uuid, record in self.store.all().items() if not record.half}
             return tuple(self._facts(uuid, self._settled(uuid, record)) for uuid, record in whole.items())
 
-    def halves(self) -> Iterable[str]:
+    def halves(self) -> dict[str, str]:
         """Every container whose creation was broken off."""
         self.store.check()
-        return tuple(uuid for uuid, record in self.store.all().items() if record.half)
+        return {uuid: self._facts(uuid, record).engine_id for uuid, record in self.store.all().items() if record.half}
 
-    def remove_half(self, uuid: str) -> None:
+    def remove_half(self, store_id: str) -> None:
         """Forget one whose creation was broken off."""
-        if uuid in self.halves():
-            self.remove(uuid)
+        for uuid, known in self.halves().items():
+            if known == store_id:
+                self.remove(uuid)
 
     def inspect(self, uuid: str) -> model.ContainerFacts:
         """One container."""
@@ -191,13 +192,12 @@ class FakeVerbs:
     def events(self, connected: Callable[[], None]) -> Iterator[api.EngineEvent]:
         """Tell every change of a container's state, soon after it came about."""
         self.store.check()
-        self._closed.clear()
         seen = self._snapshot()
         connected()
         while not self._closed.is_set():
             with self.store.changed:
                 now = self._snapshot()
-                if now == seen:
+                if now == seen and not self._closed.is_set():
                     self.store.changed.wait(self._until_next())
                     now = self._snapshot()
             self.store.check()
@@ -209,9 +209,9 @@ class FakeVerbs:
         raise errors.Unavailable("The fake engine was closed.")
 
     def close(self) -> None:
-        """End the event streams."""
-        self._closed.set()
+        """End the event streams, and those that would begin later."""
         with self.store.changed:
+            self._closed.set()
             self.store.changed.notify_all()
 
     def _snapshot(self) -> dict[str, tuple[str, str, float | None]]:

@@ -60,23 +60,18 @@ class PodmanEngine(Dialect):
                 return False
         return True
 
-    def halves(self) -> tuple[str, ...]:
-        """The uuids of what it has in its store alone under a name of ours."""
-        return tuple(self._halves())
-
-    def remove_half(self, uuid: str) -> None:
-        """Take it away by the store's own id: whatever was made under its name since stays."""
-        half = self._halves().get(uuid)
-        if half:
-            with contextlib.suppress(errors.NotFound):
-                self._remove(half)
-
-    def _halves(self) -> dict[str, str]:
-        """The store's ids by uuid; a container that Podman knows, whoever made it under whatever name, is in another state."""
+    def halves(self) -> dict[str, str]:
+        """What it has in its store alone under a name of ours; one that it knows, whoever made it under whatever name, is in another state."""
         query: Query = {"all": True, "external": True}
         rows = self.call("GET", "/libpod/containers/json", "list what is in its store", query=query).json()
         named = [(name, row["Id"]) for row in rows or [] if row["State"] == "storage" for name in row["Names"] or ()]
         return {name.removeprefix(translate.PREFIX): id_ for name, id_ in named if name.startswith(translate.PREFIX)}
+
+    def remove_half(self, store_id: str) -> None:
+        """Take it away, unless it has become a container meanwhile."""
+        if store_id in self.halves().values():
+            with contextlib.suppress(errors.NotFound):
+                self._remove(store_id)
 
     def resize(self, uuid: str, *, cpus: float | None, memory_mib: int | None) -> None:
         """Change the limits of a process: one that does not run gets the process that its start will let go.

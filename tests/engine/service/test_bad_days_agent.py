@@ -30,7 +30,7 @@ def test_an_image_that_must_not_be_pulled(house):
 
 
 def test_unreachable_registry_fails_before_the_wish_does(house):
-    house.start(timings=dataclasses.replace(QUICK, pull_deadline_s=1.5))
+    house.start(timings=dataclasses.replace(QUICK, pull_deadline_s=4))
     house.controller.wish(assignment("c1", container("c1", image="unreachable", pull_policy=ALWAYS)))
     assert "does not answer" in house.controller.wait_for("c1", Phase.FAILED).reason
     assert any("tried again" in status.reason for status in house.controller.history["c1"])
@@ -44,8 +44,8 @@ def test_a_pull_that_falls_silent_is_given_up(house):
 
 
 def test_a_pull_that_goes_on_may_take_longer_than_a_wish(house):
-    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=1.5))
-    house.controller.wish(assignment("c1", container("c1", image="slow-3s", pull_policy=ALWAYS)))
+    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=4))
+    house.controller.wish(assignment("c1", container("c1", image="slow-6s", pull_policy=ALWAYS)))
     house.controller.wait_for("c1", Phase.RUNNING)
 
 

@@ -4,9 +4,16 @@ import dataclasses
 import shutil
 import threading
 
-from higgins.agent.chores.orphans import Leftovers
+import pytest
+
+from higgins.agent.chores.orphans import Leftovers, Orphans
+from higgins.agent.hands.file import Files
+from higgins.agent.journal import Journal
+from higgins.agent.observe import Observer
 from higgins.core import errors
 from higgins.core.phase import Phase
+from higgins.engine.fake.driver import FakeEngine
+from higgins.engine.fake.store import MemoryStore
 from tests.host.controller_double import assignment, until
 from tests.host.house import QUICK
 
@@ -37,6 +44,57 @@ def test_what_was_made_by_half_goes_like_an_orphan_unless_it_is_wanted(house):
     house.controller.wait_for("c2", Phase.RUNNING)
     until(lambda: set(house.store.all()) == {"c2"}, "the half of nobody to be removed")
     assert "remove" not in house.engine.asked("c2")
+
+
+class Halves(FakeEngine):
+    """An engine whose store has these ids, by uuid, and no container of them."""
+
+    def __init__(self, ids):
+        super().__init__(MemoryStore())
+        self.ids = ids
+
+    def halves(self):
+        return dict(self.ids)
+
+    def remove_half(self, store_id):
+        self.ids = {uuid: known for uuid, known in self.ids.items() if known != store_id}
+
+
+@pytest.fixture
+def sweeper(tmp_path):
+    journal, files = Journal(tmp_path / "journal"), Files(tmp_path / "files")
+
+    def made(engine, grace_s):
+        observer = Observer(engine, journal, files, boot="boot-1")
+        orphans = Orphans(engine, observer, files, lambda pod: False, grace_s=grace_s)
+        orphans.allow()
+        observer.refresh()
+        return observer, orphans
+
+    yield made
+    journal.close()
+
+
+def test_what_is_being_made_under_the_name_of_a_half_is_not_taken_for_it(sweeper):
+    engine = Halves({"c1": "first", "c2": "other"})
+    observer, orphans = sweeper(engine, 0.0)
+    engine.ids["c1"] = "second"
+    orphans.sweep()
+    assert engine.ids == {"c1": "second"}
+    observer.recheck()
+    orphans.sweep()
+    assert engine.ids == {}
+
+
+def test_what_is_being_made_under_the_name_of_a_half_has_a_grace_of_its_own(sweeper):
+    engine = Halves({"c1": "first", "c2": "other"})
+    observer, orphans = sweeper(engine, 0.05)
+    orphans.sweep()
+    threading.Event().wait(0.1)
+    engine.ids["c1"] = "second"
+    observer.recheck()
+    orphans.sweep()
+    assert engine.ids == {"c1": "second"}
 
 
 def test_no_orphan_is_taken_before_the_controller_spoke(house):

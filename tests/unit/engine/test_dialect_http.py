@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import io
 import json
 import pathlib
 import signal
@@ -14,8 +15,8 @@ import threading
 
 import pytest
 
-from higgins.core import errors
-from higgins.engine import load
+from higgins.core import errors, model
+from higgins.engine import api, load
 from higgins.engine.dialect.http import Client
 from tests.host.controller_double import until
 
@@ -42,9 +43,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path in self.server.missing_bytes or self.server.hang_up:
             self.close_connection = True
 
+    def do_PUT(self):
+        """Refuses without reading what is sent, with a status of 0 without a word; waits for the end of anything else."""
+        self.close_connection = True
+        status, answer = self.server.refusals.get(self.path.partition("?")[0]) or (None, b"")
+        if status is None:
+            self.rfile.read()
+        elif status:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.do_GET()
+        if self.path in self.server.refusals:
+            self.do_PUT()
+        else:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.do_GET()
 
     def log_message(self, *words):
         return
@@ -59,6 +75,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path):
         super().__init__(path, Handler)
         self.seen, self.answers, self.missing_bytes, self.too_late = [], {}, {}, {}
+        self.refusals = {}
         self.version, self.hang_up, self.released = "1.44", False, threading.Event()
 
 
@@ -115,6 +132,64 @@ def test_an_answer_that_ends_in_the_middle_is_unavailable(server):
     server.missing_bytes["/v1.44/info"] = 10
     with pytest.raises(errors.Unavailable):
         engine.info()
+    engine.close()
+
+
+LONG = 8 << 20
+
+
+def test_a_refusal_is_heard_though_the_body_was_not_read_to_its_end(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    server.refusals["/v1.44/containers/higgins-u/archive"] = (404, b'{"message":"Could not find the file /none"}')
+    server.refusals["/v1.44/images/load"] = (500, b'{"message":"invalid tar header"}')
+    for _ in range(2):
+        with pytest.raises(errors.NotFound, match="Could not find the file /none"):
+            engine.put_archive("u", "/none", io.BytesIO(bytes(LONG)))
+        with pytest.raises(errors.Invalid, match="invalid tar header"):
+            engine.load_image("one:1", iter([bytes(LONG)]))
+        assert engine.call("GET", "/info", "tell about itself").status == 200
+    engine.close()
+
+
+def test_an_engine_that_hangs_up_on_a_body_without_a_word_is_unavailable(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    server.refusals["/v1.44/images/load"] = (0, b"")
+    with pytest.raises(errors.Unavailable):
+        engine.load_image("one:1", iter([bytes(LONG)]))
+    engine.close()
+
+
+def test_a_body_that_breaks_off_is_not_waited_for(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+
+    class Broken(io.RawIOBase):
+        def read(self, size):
+            raise ConnectionResetError("Whoever sent it went away.")
+
+    with pytest.raises(errors.Unavailable, match="went away"):
+        engine.put_archive("u", "/tmp", Broken())
+    engine.close()
+
+
+class Noting(Client):
+    """Keeps how long each call may take."""
+
+    def __init__(self, path):
+        super().__init__(path, (1, 47))
+        self.waits = {}
+
+    def call(self, method, path, **words):
+        self.waits[path] = words.get("timeout_s")
+        return super().call(method, path, **words)
+
+
+def test_a_creation_may_take_as_long_as_a_start(server):
+    engine = load.open_engine("docker", f"unix://{server.server_address}")
+    engine.http = Noting(server.server_address)
+    spec = model.ContainerSpec(uuid="u", name="one", image="busybox")
+    engine.create(api.Creation(pod="u", build=1, spec=spec, image="busybox", network="none"))
+    engine.start("u")
+    assert engine.http.waits["/containers/create"] == engine.http.waits["/containers/higgins-u/start"] > 60
     engine.close()
 
 
