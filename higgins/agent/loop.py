@@ -187,11 +187,10 @@ class Loop:
         with self._lock:
             if self._down is None or time.monotonic() - self._down[0] < self._timings.unknown_after_s:
                 return
-            reason, wants = self._down[1], [pod.want for pod in self._pods.values()]
-        for want in wants:
-            last = self._reporter.latest(want.uuid) or NOTHING_KNOWN
-            if last.phase is not Phase.GONE:
-                self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=reason))
+            for uuid in self._pods:
+                last = self._reporter.latest(uuid) or NOTHING_KNOWN
+                if last.phase is not Phase.GONE:
+                    self._reporter.pod(uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=self._down[1]))
 
     def look_after(self, uuid: str) -> None:
         """Bring one pod as near to what is wanted as can be now, and report it."""

@@ -1,0 +1,88 @@
+"""What comes to a pod's loop between two of its moments: the engine's return, a newer wish, an image's progress."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from higgins.agent.journal import Journal
+from higgins.agent.loop import Loop, Timings
+from higgins.agent.plan import Have, Step
+from higgins.agent.queue import WorkQueue
+from higgins.core import model
+from higgins.core.phase import EngineState, Phase
+from tests.host.plans import facts, have, want
+
+Doing = Callable[[Step, model.Assignment, Callable[[str], None]], None]
+
+
+class Hands:
+    """A host's observer and executor in one, and who is told; ``doing`` is what becomes of a step, ``asked`` what comes between."""
+
+    def __init__(self) -> None:
+        self.found = have(facts(EngineState.RUNNING), run=1)
+        self.told: list[model.PodStatus] = []
+        self.asked: Callable[[], None] = lambda: None
+        self.doing: Doing = lambda _step, _want, _progress: None
+
+    def have(self, _want: model.Assignment) -> Have:
+        return self.found
+
+    def do(self, step: Step, wanted: model.Assignment, progress: Callable[[str], None]) -> None:
+        self.doing(step, wanted, progress)
+
+    def leave_pulls(self, _pod: str) -> None:
+        """There are none."""
+
+    def latest(self, _pod: str) -> model.PodStatus | None:
+        self.asked()
+        return self.told[-1] if self.told else None
+
+    def event(self, _event: model.StepEvent, *, now: bool = False) -> None:
+        """Nobody asks."""
+
+    def pod(self, _uuid: str, status: model.PodStatus) -> None:
+        self.told.append(status)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal")
+    yield journal
+    journal.close()
+
+
+def loop_of(hands: Hands, journal: Journal, **timings: float) -> Loop:
+    told: Any = hands
+    return Loop(told, told, journal, told, WorkQueue(), Timings(**timings))
+
+
+def test_an_engine_that_comes_back_while_unknown_is_told_has_the_last_word(hands: Hands, journal: Journal) -> None:
+    loop = loop_of(hands, journal, unknown_after_s=0)
+    loop.assign([want()], full=True)
+
+    def come_back() -> None:
+        loop.engine_up()
+        loop.look_after("c1")
+
+    back = threading.Thread(target=come_back)
+
+    def come_back_now_or_when_it_may() -> None:
+        hands.asked = lambda: None
+        back.start()
+        if not loop._lock.locked():
+            back.join()
+
+    hands.asked = come_back_now_or_when_it_may
+    loop.tick()
+    back.join()
+    assert [status.phase for status in hands.told] == [Phase.UNKNOWN, Phase.RUNNING]
