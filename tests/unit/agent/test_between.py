@@ -13,7 +13,7 @@ from higgins.agent.journal import Journal
 from higgins.agent.loop import Loop, Timings
 from higgins.agent.plan import Have, Step
 from higgins.agent.queue import WorkQueue
-from higgins.core import model
+from higgins.core import errors, model
 from higgins.core.phase import EngineState, Phase
 from tests.host.plans import facts, have, want
 
@@ -86,3 +86,25 @@ def test_an_engine_that_comes_back_while_unknown_is_told_has_the_last_word(hands
     loop.tick()
     back.join()
     assert [status.phase for status in hands.told] == [Phase.UNKNOWN, Phase.RUNNING]
+
+
+def test_what_an_older_wish_fails_at_is_not_the_newer_ones_failure(hands: Hands, journal: Journal) -> None:
+    loop = loop_of(hands, journal)
+    hands.found = have()
+    tried: list[int] = []
+
+    def refuse_the_first_after_the_second_was_wished(_step: Step, wanted: model.Assignment, _progress: Any) -> None:
+        tried.append(wanted.generation)
+        if wanted.generation == 1:
+            loop.assign([want(generation=2)], full=False)
+            raise errors.Invalid("No such program.")
+        hands.found = have(facts(EngineState.RUNNING), run=1)
+
+    hands.doing = refuse_the_first_after_the_second_was_wished
+    loop.assign([want()], full=True)
+    loop.engine_up()
+    loop.look_after("c1")
+    assert (tried, journal.pod("c1").failed_generation) == ([1], 0)
+    loop.look_after("c1")
+    assert set(tried[1:]) == {2}
+    assert (hands.told[-1].phase, hands.told[-1].observed_generation) == (Phase.RUNNING, 2)
