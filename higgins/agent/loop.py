@@ -248,7 +248,7 @@ class Loop:
             raise held_up
 
     def _do(self, pod: Pod, want: model.Assignment, step: Step) -> None:
-        started_at, _ = pod.began.setdefault(str(step), (_now(), time.monotonic()))
+        started_at, began = pod.began.setdefault(str(step), (_now(), time.monotonic()))
         event = model.StepEvent(
             key=f"{want.generation}-{step.verb}-{hashlib.sha256(step.target.encode()).hexdigest()[:12]}",
             pod=want.uuid,
@@ -260,6 +260,7 @@ class Loop:
         )
 
         def progress(text: str) -> None:
+            pod.heard = time.monotonic()
             self._reporter.event(dataclasses.replace(event, detail=text), now=True)
 
         def over(result: model.StepEvent) -> None:
@@ -274,6 +275,8 @@ class Loop:
             pod.began.pop(str(step), None)
             raise
         except errors.HigginsError as error:
+            if step.verb is Verb.PULL:
+                pod.pull_failed(began)
             over(dataclasses.replace(event, result="Error", detail=error.message))
             raise
         over(dataclasses.replace(event, result="Success"))

@@ -21,6 +21,7 @@ class Pod:
     converging: model.Assignment | None = None  # to this; ``want`` may be newer
     step: Step | None = None  # in hand
     have: Have | None = None  # as this look found it
+    heard: float = 0.0  # when a pull last told how far it is
     began: dict[str, tuple[datetime.datetime, float]] = dataclasses.field(default_factory=dict)
 
     def waited_s(self) -> float:
@@ -28,3 +29,8 @@ class Pod:
         if self.since is None:
             self.since = time.monotonic()
         return time.monotonic() - self.since
+
+    def pull_failed(self, began: float) -> None:
+        """Do not count the time as waited in which the pull that began then was getting on."""
+        got_on_s = max(0.0, self.heard - began)
+        self.since = time.monotonic() - max(0.0, self.waited_s() - got_on_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from higgins.agent.execute import InProgress
 from higgins.agent.journal import Journal
 from higgins.agent.loop import Loop, Timings
 from higgins.agent.plan import Have, Step
+from higgins.agent.pod import Pod
 from higgins.agent.queue import WorkQueue
 from higgins.core import errors, model
-from higgins.core.phase import EngineState, Phase
-from tests.host.plans import facts, have, want
+from higgins.core.phase import EngineState, Phase, PullPolicy
+from tests.host.plans import SPEC, facts, have, want
 
 Doing = Callable[[Step, model.Assignment, Callable[[str], None]], None]
 
@@ -108,3 +111,37 @@ def test_what_an_older_wish_fails_at_is_not_the_newer_ones_failure(hands: Hands,
     loop.look_after("c1")
     assert set(tried[1:]) == {2}
     assert (hands.told[-1].phase, hands.told[-1].observed_generation) == (Phase.RUNNING, 2)
+
+
+@pytest.mark.parametrize(("heard_late", "failed"), [(True, 0), (False, 1)])
+def test_a_pull_that_got_on_until_it_broke_is_tried_again(
+    hands: Hands, journal: Journal, heard_late: bool, failed: int
+) -> None:
+    loop = loop_of(hands, journal)
+    hands.found = have()
+    spoken: list[Callable[[str], None]] = []
+
+    def go_on(_step: Step, _wanted: model.Assignment, progress: Callable[[str], None]) -> None:
+        spoken.append(progress)
+        raise InProgress
+
+    def break_off(_step: Step, _wanted: model.Assignment, _progress: Callable[[str], None]) -> None:
+        raise errors.Unavailable("The connection was reset.")
+
+    loop.assign([want(dataclasses.replace(SPEC, pull_policy=PullPolicy.ALWAYS))], full=True)
+    loop.engine_up()
+    hands.doing = go_on
+    loop.look_after("c1")
+    spoken[0]("1 of 3 layers")
+    an_hour_later(loop._pods["c1"])
+    if heard_late:
+        spoken[0]("2 of 3 layers")
+    hands.doing = break_off
+    loop.look_after("c1")
+    assert journal.pod("c1").failed_generation == failed
+
+
+def an_hour_later(pod: Pod) -> None:
+    assert pod.since is not None
+    pod.since, pod.heard = pod.since - 3600, pod.heard - 3600
+    pod.began = {step: (at, began - 3600) for step, (at, began) in pod.began.items()}
