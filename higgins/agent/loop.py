@@ -111,7 +111,7 @@ class Loop:
         self._unforgotten.discard(want.uuid)
 
     def _drop(self, uuid: str) -> None:
-        self._executor.leave_pulls(uuid)
+        self._executor.forget(uuid)
         self._reporter.forget(uuid)
         self._observer.forget(uuid)
         try:

@@ -46,6 +46,15 @@ def test_a_port_without_addresses_is_reported(house, wires):
     assert [one.port for one in status.addresses] == ["p1"]
 
 
+def test_of_a_deleted_container_nothing_is_kept(house, wires):
+    one_container(house, wires)
+    assert set(house.agent._network._wanted) == {"p1"}
+    house.controller.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
+    house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
+    until(lambda: not house.agent._loop.knows("c1"), "the pod is forgotten")
+    until(lambda: not house.agent._network._wanted, "its assignment is forgotten")
+
+
 def test_a_port_that_cannot_be_plugged_is_named_and_the_container_goes_on(house, wires):
     one_container(house, wires)
     wires[1].refused.add("p2")
