@@ -16,6 +16,7 @@ from tests.host.house import QUICK
 from tests.host.plans import ONE, TWO, on, running
 
 SHORT = dataclasses.replace(QUICK, wish_deadline_s=0.3)
+SOON_UNKNOWN = dataclasses.replace(SHORT, unknown_after_s=0.5)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_engine_away_after_a_restart_says_nothing_of_what_is_not_known(house
     house.stop()
     said = len(house.controller.history["c1"])
     house.store.down = True
-    start(house, wires)
+    start(house, wires, timings=SOON_UNKNOWN)
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.UNKNOWN, "UNKNOWN")
     assert house.controller.status["c1"].reason.count("engine") == 1
     assert {one.partial for one in house.controller.history["c1"][said:]} == {True}
@@ -143,7 +144,7 @@ def test_a_container_that_cannot_be_inspected_is_unknown_and_never_fails_for_tha
         raise errors.NotReady("The engine is busy.")
 
     engine.inspect = inspect
-    start(house, wires, engine=engine, timings=dataclasses.replace(SHORT, resync_s=0.1))
+    start(house, wires, engine=engine, timings=dataclasses.replace(SOON_UNKNOWN, resync_s=0.1))
     house.controller.wait(lambda: len(house.controller.history["c1"]) > said, "a report of the next agent")
     engine.list = lambda: [dataclasses.replace(facts, exit_code=1) for facts in real()]  # so that it is looked at anew
     house.controller.wait(lambda: "busy" in house.controller.status["c1"].reason, "what is wrong")
