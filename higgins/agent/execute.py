@@ -98,6 +98,11 @@ class Executor:
         """Nobody waits for this pod's images any more."""
         self._pulls.leave(pod)
 
+    def forget(self, pod: str) -> None:
+        """Keep nothing of a pod that is nobody's any more."""
+        self.leave_pulls(pod)
+        self._networks.forget(pod)
+
     def _pull(self, want: model.Assignment, image: str, progress: Callable[[str], None]) -> None:
         if of_glance(want, image):
             self._fetch(want, image, progress)

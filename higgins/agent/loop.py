@@ -20,6 +20,7 @@ from higgins.agent.execute import Executor, InProgress, Replan
 from higgins.agent.journal import Journal, PodEntry
 from higgins.agent.observe import Observer
 from higgins.agent.plan import Have, Step, Verb, plan, waiting
+from higgins.agent.pod import Pod
 from higgins.agent.queue import WorkQueue
 from higgins.agent.report import NOTHING_KNOWN, Reporter, in_trouble, status_of
 from higgins.core import errors, model
@@ -49,23 +50,6 @@ class Timings:
     preparing_after_s: float = 0.3
 
 
-@dataclasses.dataclass(slots=True)
-class _Pod:
-    want: model.Assignment
-    remembered: bool
-    since: float | None = None  # when the wish, or the trouble with it, began; None once all is well
-    attempts: int = 0
-    step: Step | None = None  # in hand
-    have: Have | None = None  # as this look found it
-    began: dict[str, tuple[datetime.datetime, float]] = dataclasses.field(default_factory=dict)
-
-    def waited_s(self) -> float:
-        """How long the wish has waited to be met."""
-        if self.since is None:
-            self.since = time.monotonic()
-        return time.monotonic() - self.since
-
-
 class Loop:
     """The pods of this host; a pod is looked after by one thread at a time, which the work queue sees to."""
 
@@ -83,7 +67,7 @@ class Loop:
         self._observer, self._executor, self._journal = observer, executor, journal
         self._reporter, self._queue, self._timings, self._looked_after = reporter, queue, timings, looked_after
         self._lock = threading.Lock()
-        self._pods: dict[str, _Pod] = {}
+        self._pods: dict[str, Pod] = {}
         self._held: frozenset[str] = frozenset()
         self._unforgotten: set[str] = set()  # pods of which the journal could not be cleared yet
         self._down: tuple[float, str] | None = (time.monotonic(), "The container engine was not asked yet.")
@@ -92,7 +76,7 @@ class Loop:
         """Take up what the last agent was asked to look after, until the controller answers."""
         with self._lock:
             for want in self._journal.assignments():
-                self._pods[want.uuid] = _Pod(want, True)
+                self._pods[want.uuid] = Pod(want, True)
 
     def assign(self, wants: Iterable[model.Assignment], *, full: bool, held: Iterable[str] = ()) -> None:
         """Take assignments from the controller; when they are ``full``, what is neither among them nor ``held`` is nobody's."""
@@ -120,14 +104,14 @@ class Loop:
         return known is None or known.remembered or known.want != want
 
     def _take(self, want: model.Assignment) -> None:
-        known = self._pods.setdefault(want.uuid, _Pod(want, False))
+        known = self._pods.setdefault(want.uuid, Pod(want, False))
         if known.want.generation != want.generation:
             known.attempts, known.since, known.began = 0, None, {}
         known.want, known.remembered = want, False
         self._unforgotten.discard(want.uuid)
 
     def _drop(self, uuid: str) -> None:
-        self._executor.leave_pulls(uuid)
+        self._executor.forget(uuid)
         self._reporter.forget(uuid)
         self._observer.forget(uuid)
         try:
@@ -187,11 +171,10 @@ class Loop:
         with self._lock:
             if self._down is None or time.monotonic() - self._down[0] < self._timings.unknown_after_s:
                 return
-            reason, wants = self._down[1], [pod.want for pod in self._pods.values()]
-        for want in wants:
-            last = self._reporter.latest(want.uuid) or NOTHING_KNOWN
-            if last.phase is not Phase.GONE:
-                self._tell(want.uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=reason))
+            for uuid in self._pods:
+                last = self._reporter.latest(uuid) or NOTHING_KNOWN
+                if last.phase is not Phase.GONE:
+                    self._reporter.pod(uuid, dataclasses.replace(last, phase=Phase.UNKNOWN, reason=self._down[1]))
 
     def look_after(self, uuid: str) -> None:
         """Bring one pod as near to what is wanted as can be now, and report it."""
@@ -214,10 +197,10 @@ class Loop:
         if pod:
             self._trouble(pod, errors.NotReady(f"The agent failed ({type(error).__name__}); its log says where."))
 
-    def _converge(self, pod: _Pod) -> None:
+    def _converge(self, pod: Pod) -> None:
         replans, last = 0, None
         while True:
-            want = pod.want
+            want = pod.converging = pod.want
             pod.step = None
             have = pod.have = self._observer.have(want)
             steps = plan(want, have)
@@ -247,7 +230,7 @@ class Loop:
         failed = self._journal.pod(want.uuid).failed_generation == want.generation
         return failed and want.desired is not Desired.DELETED
 
-    def _do_all(self, pod: _Pod, want: model.Assignment, steps: list[Step]) -> None:
+    def _do_all(self, pod: Pod, want: model.Assignment, steps: list[Step]) -> None:
         held_up: errors.HigginsError | None = None
         for step in steps:
             if pod.want is not want or not self.knows(want.uuid):
@@ -264,8 +247,8 @@ class Loop:
         if held_up is not None:
             raise held_up
 
-    def _do(self, pod: _Pod, want: model.Assignment, step: Step) -> None:
-        started_at, _ = pod.began.setdefault(str(step), (_now(), time.monotonic()))
+    def _do(self, pod: Pod, want: model.Assignment, step: Step) -> None:
+        started_at, began = pod.began.setdefault(str(step), (_now(), time.monotonic()))
         event = model.StepEvent(
             key=f"{want.generation}-{step.verb}-{hashlib.sha256(step.target.encode()).hexdigest()[:12]}",
             pod=want.uuid,
@@ -277,6 +260,7 @@ class Loop:
         )
 
         def progress(text: str) -> None:
+            pod.heard = time.monotonic()
             self._reporter.event(dataclasses.replace(event, detail=text), now=True)
 
         def over(result: model.StepEvent) -> None:
@@ -291,6 +275,8 @@ class Loop:
             pod.began.pop(str(step), None)
             raise
         except errors.HigginsError as error:
+            if step.verb is Verb.PULL:
+                pod.pull_failed(began)
             over(dataclasses.replace(event, result="Error", detail=error.message))
             raise
         over(dataclasses.replace(event, result="Success"))
@@ -298,7 +284,7 @@ class Loop:
             # However long that took, it went on: what comes after it has the wish's whole time.
             pod.since, pod.attempts = None, 0
 
-    def _settle(self, pod: _Pod, want: model.Assignment, have: Have, steps: list[Step]) -> None:
+    def _settle(self, pod: Pod, want: model.Assignment, have: Have, steps: list[Step]) -> None:
         self._looked_after(want, have)
         entry = self._journal.pod(want.uuid)
         if steps:
@@ -331,7 +317,7 @@ class Loop:
             if uuid in self._pods:
                 self._reporter.pod(uuid, status)
 
-    def _preparing(self, pod: _Pod, want: model.Assignment, have: Have) -> None:
+    def _preparing(self, pod: Pod, want: model.Assignment, have: Have) -> None:
         """An image is being pulled: say so once it takes long enough to be seen."""
         began = min((since for _, since in pod.began.values()), default=time.monotonic())
         left_s = began + self._timings.preparing_after_s - time.monotonic()
@@ -340,8 +326,11 @@ class Loop:
             return
         self._say(want, have, self._journal.pod(want.uuid), reason="The image is being pulled.")
 
-    def _trouble(self, pod: _Pod, error: errors.HigginsError) -> None:
+    def _trouble(self, pod: Pod, error: errors.HigginsError) -> None:
         want = pod.want
+        if pod.converging is not want:
+            self._queue.add(want.uuid)  # what went wrong was an older wish's
+            return
         waited_s, deadline_s = pod.waited_s(), self._deadline_s(pod)
         ends = want.desired is not Desired.DELETED and not self._has_failed(want)
         if ends and (not error.retryable or waited_s >= deadline_s):
@@ -358,14 +347,14 @@ class Loop:
                 return
         self._tell_trouble(pod, error, waited_s)
 
-    def _deadline_s(self, pod: _Pod) -> float:
+    def _deadline_s(self, pod: Pod) -> float:
         """How long what goes wrong now is tried again. What was fulfilled once and costs no container has no end: it is put back some time."""
         fulfilled = self._journal.pod(pod.want.uuid).fulfilled_generation == pod.want.generation
         if fulfilled and (pod.step is None or pod.step.verb.traits.harmless):
             return math.inf
         return self._timings.pull_deadline_s if _verb(pod) is Verb.PULL else self._timings.wish_deadline_s
 
-    def _tell_trouble(self, pod: _Pod, error: errors.HigginsError, waited_s: float) -> None:
+    def _tell_trouble(self, pod: Pod, error: errors.HigginsError, waited_s: float) -> None:
         """Say what is wrong, once something is known of the pod or it has been unknown for long."""
         want, last = pod.want, self._reporter.latest(pod.want.uuid)
         if last is None and pod.have is None and waited_s < self._timings.unknown_after_s:
@@ -373,7 +362,7 @@ class Loop:
         reason = f"{error.message} It is tried again."
         self._tell(want.uuid, in_trouble(want, pod.have, last, self._journal.pod(want.uuid), reason))
 
-    def _fail(self, pod: _Pod, want: model.Assignment, error: errors.HigginsError) -> None:
+    def _fail(self, pod: Pod, want: model.Assignment, error: errors.HigginsError) -> None:
         reason = error.message or "It failed without saying why; see the agent's log."
         self._executor.leave_pulls(want.uuid)
         pod.began = {}
@@ -391,7 +380,7 @@ class Loop:
         self._queue.add(want.uuid)
 
 
-def _verb(pod: _Pod) -> Verb | None:
+def _verb(pod: Pod) -> Verb | None:
     return pod.step.verb if pod.step else None
 
 

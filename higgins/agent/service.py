@@ -261,7 +261,7 @@ class Agent:
                 LOG.warning("Pods are left as they are until the engine answers: %s", reason)
             told = reason
             self._loop.engine_down(reason)
-            self._tell_facts()
+            self._do(self._tell_facts)
             self._pause(failures)
 
     def _engine_connected(self) -> None:

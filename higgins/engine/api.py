@@ -335,7 +335,7 @@ class CanProbe(Protocol):
     """Runs a container's health check on the caller's clock (for engines without a timer of their own)."""
 
     def probe(self, uuid: str) -> Health:
-        """Run the check once; the engine keeps the count of failures."""
+        """Run the check once; the engine keeps the count of failures. ``Timeout`` soon after the check's own."""
         ...
 
 

@@ -15,12 +15,14 @@ from higgins.engine.api import CanProbe
 
 LOG = logging.getLogger(__name__)
 WORKERS = 2
+MOST_DOUBLINGS = 10
 
 
 class HealthClock:
     """Probes every watched container at its interval; ``changed`` is called with the pod whose health is another now.
 
-    A probe takes up to the check's own timeout, so probes have threads of their own.
+    A probe takes up to the check's own timeout and a little more, so probes have threads of their own. After one that did not
+    end in time the next comes later and later: the engine may have left it running, and they must not become many.
     """
 
     def __init__(self, engine: CanProbe, observer: Observer, changed: Callable[[str], None]) -> None:
@@ -28,6 +30,7 @@ class HealthClock:
         self._queue = WorkQueue()
         self._lock = threading.Lock()
         self._watched: dict[str, tuple[str, float]] = {}
+        self._late: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
 
     def watch(self, want: model.Assignment, have: Have) -> None:
@@ -38,6 +41,7 @@ class HealthClock:
             else:
                 with self._lock:
                     self._watched.pop(spec.uuid, None)
+                    self._late.pop(spec.uuid, None)
 
     def _add(self, uuid: str, pod: str, interval_s: float) -> None:
         with self._lock:
@@ -70,6 +74,7 @@ class HealthClock:
         if watched is None:
             return
         pod, interval_s = watched
+        late = 0
         try:
             health = self._engine.probe(uuid)
         except (errors.NotFound, errors.Conflict):
@@ -77,8 +82,10 @@ class HealthClock:
         except errors.HigginsError as error:
             LOG.warning("The health check of container %s could not be run: %s", uuid, error.message)
             health = None
+            late = min(self._late.get(uuid, 0) + 1, MOST_DOUBLINGS) if isinstance(error, errors.Timeout) else 0
+        self._late[uuid] = late
         known = self._observer.cached().get(uuid)
         if health and known and known.health != health:
             self._observer.touched(uuid, pod)
             self._changed(pod)
-        self._queue.add(uuid, after_s=interval_s)
+        self._queue.add(uuid, after_s=interval_s * 2**late)

@@ -12,6 +12,7 @@ import platform
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +23,7 @@ from higgins.core import errors, model
 from higgins.core.names import LOCAL_IMAGES
 from higgins.engine.api import CanLoadImages, Engine, ImageFacts, PullProgress
 
-RESUMES = 3
+RESUMES = 6
 SPARE_BYTES = 256 * 1024 * 1024
 MOST_IMAGE_BYTES = 20 * 1024**3
 _ALGORITHMS = ("sha512", "sha384", "sha256", "sha1", "md5")
@@ -45,11 +46,20 @@ def local_name(grant: model.ImageGrant) -> str:
 class Fetcher:
     """Fetches granted images into the engine; every method may be called from any thread. ``folder`` is its own.
 
-    ``most_bytes`` is what one image may have, as it comes and again when its layers are unpacked.
+    ``most_bytes`` is what one image may have, as it comes and again when its layers are unpacked. ``pause`` waits for some seconds.
     """
 
-    def __init__(self, engine: Engine, source: Source, folder: Path, *, most_bytes: int = MOST_IMAGE_BYTES) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        folder: Path,
+        *,
+        most_bytes: int = MOST_IMAGE_BYTES,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._engine, self._source, self._folder, self._most_bytes = engine, source, folder, most_bytes
+        self._pause = pause
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}
         shutil.rmtree(folder, ignore_errors=True)  # what an agent that was killed left
@@ -112,7 +122,7 @@ class Fetcher:
         progress: Callable[[PullProgress], None],
         cancelled: Callable[[], bool],
     ) -> None:
-        """Write the data to a file; what breaks off is asked for again from there on, a few times."""
+        """Write the data to a file; what breaks off is asked for again from there on, for as long as a controller needs to restart."""
         digest, done, resumes = _digest_of(grant), 0, 0
         with target.open("wb") as file:
             while done < grant.size_bytes:
@@ -131,8 +141,11 @@ class Fetcher:
                         raise errors.Unavailable("The image's data broke off on the way. Try again later.")
                 except (errors.Unavailable, errors.Timeout):
                     resumes = 0 if done > before else resumes + 1
-                    if resumes >= RESUMES or cancelled():
+                    if resumes >= RESUMES:
                         raise
+                    for _ in range(2**resumes // 2):  # at once after some progress, then 1, 2, 4 s ...
+                        _check_wanted(cancelled)
+                        self._pause(1.0)
         if digest.hexdigest() != grant.checksum.lower():
             raise _other_data(grant)
 

@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 ARCHIVE_TRIES = 5
 CREATION_TAKES_S = 2.0
+CHECK_TAKES_S = 30.0
+CHECK_SPARE_S = 5.0
 
 
 class PodmanEngine(Dialect):
@@ -148,9 +150,11 @@ class PodmanEngine(Dialect):
         )
 
     def probe(self, uuid: str) -> Health:
-        """Run its health check once; Podman counts the failures."""
-        path = f"/libpod/containers/{translate.name_of(uuid)}/healthcheck"
-        answer = self.call("GET", path, "check the container's health", timeout_s=None).json()
+        """Run its health check once; Podman counts the failures. ``Timeout`` for one that goes on: Podman neither ends nor counts it."""
+        path, what = f"/libpod/containers/{translate.name_of(uuid)}", "check the container's health"
+        check = self.call("GET", f"{path}/json", what).json()["Config"].get("Healthcheck") or {}
+        timeout_s = check.get("Timeout", 0) / 1e9 or CHECK_TAKES_S
+        answer = self.call("GET", f"{path}/healthcheck", what, timeout_s=timeout_s + CHECK_SPARE_S).json()
         return Health(answer.get("Status") or Health.STARTING)
 
     def _pull_request(self, name: reference.Reference) -> tuple[str, Query]:

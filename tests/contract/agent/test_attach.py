@@ -16,6 +16,7 @@ from tests.host.house import QUICK
 from tests.host.plans import ONE, TWO, on, running
 
 SHORT = dataclasses.replace(QUICK, wish_deadline_s=0.3)
+SOON_UNKNOWN = dataclasses.replace(SHORT, unknown_after_s=0.5)
 
 
 @pytest.fixture
@@ -44,6 +45,15 @@ def test_a_port_without_addresses_is_reported(house, wires):
     status = house.controller.wait_for("c1", Phase.RUNNING)
     assert status.ports == (model.PluggedPort(port="p1", network="n1"), model.PluggedPort(port="p2", network="n2"))
     assert [one.port for one in status.addresses] == ["p1"]
+
+
+def test_of_a_deleted_container_nothing_is_kept(house, wires):
+    one_container(house, wires)
+    assert set(house.agent._network._wanted) == {"p1"}
+    house.controller.change("c1", desired=Desired.DELETED, wish=Wish.DELETE)
+    house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.GONE)
+    until(lambda: not house.agent._loop.knows("c1"), "the pod is forgotten")
+    until(lambda: not house.agent._network._wanted, "its assignment is forgotten")
 
 
 def test_a_port_that_cannot_be_plugged_is_named_and_the_container_goes_on(house, wires):
@@ -115,7 +125,7 @@ def test_the_engine_away_after_a_restart_says_nothing_of_what_is_not_known(house
     house.stop()
     said = len(house.controller.history["c1"])
     house.store.down = True
-    start(house, wires)
+    start(house, wires, timings=SOON_UNKNOWN)
     house.controller.wait(lambda: house.controller.status["c1"].phase is Phase.UNKNOWN, "UNKNOWN")
     assert house.controller.status["c1"].reason.count("engine") == 1
     assert {one.partial for one in house.controller.history["c1"][said:]} == {True}
@@ -134,7 +144,7 @@ def test_a_container_that_cannot_be_inspected_is_unknown_and_never_fails_for_tha
         raise errors.NotReady("The engine is busy.")
 
     engine.inspect = inspect
-    start(house, wires, engine=engine, timings=dataclasses.replace(SHORT, resync_s=0.1))
+    start(house, wires, engine=engine, timings=dataclasses.replace(SOON_UNKNOWN, resync_s=0.1))
     house.controller.wait(lambda: len(house.controller.history["c1"]) > said, "a report of the next agent")
     engine.list = lambda: [dataclasses.replace(facts, exit_code=1) for facts in real()]  # so that it is looked at anew
     house.controller.wait(lambda: "busy" in house.controller.status["c1"].reason, "what is wrong")

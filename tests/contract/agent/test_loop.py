@@ -1,13 +1,14 @@
 """The whole agent with real threads, the fake engine and a small controller: what a user would see, and what it cost."""
 
 import dataclasses
+import errno
 import os
 import pathlib
 import threading
 
 import pytest
 
-from higgins.core import model
+from higgins.core import errors, model
 from higgins.core.phase import Desired, EngineState, Phase, PullPolicy, Wish
 from tests.host.controller_double import assignment, container
 from tests.host.house import QUICK
@@ -277,3 +278,26 @@ def test_addresses_carry_the_id_of_the_pods_network(house):
     house.controller.wish(assignment("c1", pod=model.PodSpec(containers=(container("c1"),), networks=networks)))
     status = house.controller.wait_for("c1", Phase.RUNNING)
     assert [one.network for one in status.addresses] == ["net-id"]
+
+
+def test_an_engine_of_which_nothing_can_be_read_for_a_moment_is_followed_again(house):
+    engine, asked, unreadable = house.new_engine(), [], threading.Event()
+    events, info = engine.events, engine.info
+
+    def away_at_first(connected):
+        asked.append(connected)
+        if len(asked) == 1:
+            unreadable.set()
+            raise errors.Unavailable("The engine does not answer.")
+        unreadable.clear()
+        return events(connected)
+
+    def read():
+        if unreadable.is_set():
+            raise OSError(errno.EMFILE, "Too many open files")
+        return info()
+
+    engine.events, engine.info = away_at_first, read
+    house.start(engine=engine)
+    house.controller.wish(assignment("c1"))
+    house.controller.wait_for("c1", Phase.RUNNING)

@@ -12,6 +12,7 @@ from tests.host.controller_double import assignment, container, until
 from tests.host.house import QUICK
 
 ALWAYS = PullPolicy.ALWAYS
+SOON_UNKNOWN = dataclasses.replace(QUICK, unknown_after_s=0.5)
 
 
 def test_unknown_image(house):
@@ -111,7 +112,7 @@ def test_a_limit_that_cannot_be_set_leaves_the_container_running(house):
 
 def test_engine_away_at_start(house):
     house.store.down = True
-    house.start()
+    house.start(timings=SOON_UNKNOWN)
     house.controller.wish(assignment("c1"))
     house.controller.wait(lambda: (s := house.controller.status.get("c1")) and s.phase is Phase.UNKNOWN, "UNKNOWN")
     assert "does not answer" in house.controller.status["c1"].reason
@@ -140,7 +141,7 @@ def test_an_engine_that_stays_away_is_told_in_the_log_once(house, caplog):
 
 
 def test_engine_killed_and_back(house):
-    house.start()
+    house.start(timings=SOON_UNKNOWN)
     house.controller.wish(assignment("c1", container("c1", command=("sh", "-c", "sleep 600; exit 7"))))
     house.controller.wait_for("c1", Phase.RUNNING)
     house.store.down = True
@@ -284,7 +285,7 @@ def test_a_report_that_breaks_on_its_way_is_sent_again(house):
 
 def test_disk_full_for_files(house):
     (house.root / "state" / "files").mkdir(parents=True)
-    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=0.2))
+    house.start(timings=dataclasses.replace(SOON_UNKNOWN, wish_deadline_s=0.2))
     (house.root / "state" / "files" / "c1").write_text("in the way")
     mounts = (model.Mount(destination="/f", kind="file", content=b"x"),)
     house.controller.wish(assignment("c1", container("c1", mounts=mounts)))

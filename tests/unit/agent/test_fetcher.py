@@ -85,10 +85,32 @@ def test_what_breaks_off_goes_on_from_there_as_long_as_something_comes(engine, w
 
 
 def test_a_wire_that_gives_nothing_is_given_up_for_now(engine, wire, tmp_path):
-    wire.breaks = 100
+    wire.breaks, pauses = 100, []
     with pytest.raises(errors.Unavailable):
-        fetched(engine, wire, tmp_path, grant())
+        fetched(engine, wire, tmp_path, grant(), pause=pauses.append)
     assert wire.offsets == [0] * glance.RESUMES
+    assert sum(pauses) == 31
+
+
+def test_a_controller_that_restarts_meanwhile_is_waited_for(engine, wire, tmp_path):
+    wire.breaks, wire.after, pauses = 1, 1500, []
+    whole = wire.image
+
+    def away_for_twenty_seconds(uuid, offset):
+        if offset and sum(pauses) < 20:
+            raise errors.Unavailable("The connection was refused.")
+        return whole(uuid, offset)
+
+    wire.image = away_for_twenty_seconds
+    fetched(engine, wire, tmp_path, grant(), pause=pauses.append)
+    assert wire.offsets == [0, 1500]
+
+
+def test_one_that_nobody_needs_any_more_is_not_waited_for(engine, wire, tmp_path):
+    wire.breaks, pauses = 100, []
+    with pytest.raises(errors.Conflict, match="not needed"):
+        fetched(engine, wire, tmp_path, grant(), cancelled=lambda: len(pauses) == 2, pause=pauses.append)
+    assert pauses == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("wrong", [{"checksum": "0" * 128}, {"size_bytes": len(DATA) - 1}])

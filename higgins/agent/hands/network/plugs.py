@@ -83,6 +83,11 @@ class Network:
         with self._lock:
             self._wanted |= {plug.port: (want, plug) for plug in want.plugs}
 
+    def forget(self, pod: str) -> None:
+        """Keep nothing of what a pod's assignment says, its secrets among it."""
+        with self._lock:
+            self._wanted = {port: wanted for port, wanted in self._wanted.items() if wanted[0].uuid != pod}
+
     def have(self, want: model.Assignment) -> Found:
         """What there is for a pod, without asking another process."""
         self.expect(want)

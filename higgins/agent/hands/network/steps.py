@@ -45,6 +45,11 @@ class NetworkSteps:
         self._takes_ports()
         return words | {"network": "ports", "ports": tuple(plug.port for plug in want.plugs)}
 
+    def forget(self, pod: str) -> None:
+        """Lend the links of a pod's ports to nobody."""
+        if self._network:
+            self._network.forget(pod)
+
     def _connect(self, want: model.Assignment, uuid: str) -> None:
         engine, there = self._takes_ports(), self._ports(uuid)
         self._stepping(Verb.CONNECT, uuid, want.uuid)
