@@ -141,7 +141,7 @@ def test_no_volume_more_than_the_quota(site, lane):
 
 def test_an_image_that_is_deleted_while_a_container_of_it_starts(site, lane):
     image = site.tenant.new_image()
-    fault = Fault(site="controller: image GET /v2/images/{id}/file", answer="hang", words={image})
+    fault = Fault(site="controller: image GET /v2/images/{id}/file", answer="hang", lasts_s=60, words={image})
     with site.board.armed(fault):
         made = lane.create(lane.body(image=image, volume=False))
         until(lambda: fault.hits, "the image is being downloaded")

@@ -41,8 +41,6 @@ from higgins.wire.hints import LocalHints
 from tests.cloud.cloud_world import Cloud, People, until
 
 HOST = "node1"
-FAILED_S = 0.26
-"""After less what is under way at Cinder is looked at again, after more what failed."""
 EVERYTHING = caller.Scope(None)
 
 
@@ -167,15 +165,20 @@ class Stored:
     def settle(self) -> None:
         """One pass of the scheduler and of provisioning, by a controller that knows of no pause; more while Cinder is at it."""
         self.scheduler.run_once()
-        self._passed(lambda: self.provisioner().make_once())
+        self._passed(Provisioner.make_once)
 
     def take_back(self) -> None:
         """One pass over what is to be taken back, and more while Cinder is at it."""
-        self._passed(lambda: self.provisioner().take_back_once())
+        self._passed(Provisioner.take_back_once)
 
-    @staticmethod
-    def _passed(once: Callable[[], float | None]) -> None:
-        until("Cinder to end what it does", lambda: (again_s := once()) is None or again_s >= FAILED_S)
+    def _passed(self, once: Callable[[Provisioner], float | None]) -> None:
+        def is_over() -> bool:
+            controller = self.provisioner()
+            once(controller)
+            pauses = (controller._making, controller._taking)
+            return not any(one.underway for each in pauses for one in each._of.values())
+
+        until("Cinder to end what it does", is_over)
 
     def provisioner(self) -> Provisioner:
         kinds = [

@@ -126,13 +126,14 @@ class BusyLane(Lane):
             return
         image = said.json["uuid"]
         life.words.add(image)
+        action = self._over(life, said)  # the service asks once more after Glance has it
         deadline = time.monotonic() + WAIT_S
         while (found := self._openstack.image.find_image(image)) is not None and found.status != "active":
             if time.monotonic() > deadline:
                 raise Stuck(f"the committed image {image} is {found.status} after {WAIT_S:.0f} s")
             self._pause.wait(0.3)
         if found is None:
-            self._tell(life, said)
+            self._tell(life, action)
         else:
             self._openstack.image.delete_image(image)
 
@@ -157,6 +158,7 @@ class BusyLane(Lane):
         if said is None:
             life.outcome = "failed"
             return False
+        action = self._over(life, said)  # what is asked of the services for it belongs to this stage
         shown = self._until(
             life, lambda one: not one["task_state"] and (ends is None or one["status"] in (ends, "Error")), what
         )
@@ -166,11 +168,11 @@ class BusyLane(Lane):
         elif is_so():
             return True
         else:
-            self._tell(life, said)
+            self._tell(life, action)
         return False
 
-    def _tell(self, life: Life, said) -> None:
-        """Why that request came to nothing."""
+    def _over(self, life: Life, said):
+        """The action of that request, once it has ended."""
         request = said.headers["x-openstack-request-id"]
         deadline = time.monotonic() + WAIT_S
         while not (action := next(one for one in self.actions(life.uuid) if one["request_id"] == request))[
@@ -179,7 +181,11 @@ class BusyLane(Lane):
             if time.monotonic() > deadline:
                 raise Stuck(f"the action {action['action']} {request} is not over after {WAIT_S:.0f} s")
             self._pause.wait(0.3)
-        life.told.append(action["reason"] or f"{request} came to nothing and does not say why")
+        return action
+
+    def _tell(self, life: Life, action) -> None:
+        """Why what was asked for came to nothing."""
+        life.told.append(action["reason"] or f"{action['request_id']} came to nothing and does not say why")
         life.outcome = "failed"
 
     # What is so, asked of the services themselves

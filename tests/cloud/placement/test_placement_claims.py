@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import threading
 import uuid
@@ -79,7 +80,7 @@ def test_racing_controllers_never_take_more_than_there_is(ours: World) -> None:
     ours.publish()
     made = [ours.rows.pod(f"pod-{number}", memory_mib=100, cpu_milli=100) for number in range(20)]
     replicas = [Database(ours.url, durable=False) for _ in range(4)]
-    gate = threading.Barrier(len(replicas))
+    gate = threading.Barrier(len(replicas), timeout=60)
 
     def run(replica: Database) -> None:
         holder = Holder()
@@ -89,11 +90,8 @@ def test_racing_controllers_never_take_more_than_there_is(ours: World) -> None:
         while loop.run_once() is not None:
             pass
 
-    threads = [threading.Thread(target=run, args=(replica,)) for replica in replicas]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(len(replicas)) as threads:
+        list(threads.map(run, replicas))
     for replica in replicas:
         replica.close()
     placed = [one for one in map(ours.rows.again, made) if one.host_id is not None]

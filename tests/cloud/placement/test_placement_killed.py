@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 
 from higgins.cloud.placement import MICROVERSION, Placement
 from higgins.provision.allocations import Allocations
@@ -67,17 +68,22 @@ def passes(db: Database, placement: Placement, installation: str) -> None:
 
 
 def killed_at(ours: World, password: str, killer: Killer | AfterTheClaim) -> bool:
-    """Whether a process that does the passes was killed; false when it came to their end."""
+    """Whether a process that does the passes was killed; false when it came to their end, and no other end is one."""
     child = os.fork()
     if child == 0:
         try:
             watched = Watched(logged_in(password).service("placement", "Placement", microversion=MICROVERSION))
             watched.cut = killer.call
             passes(Database(ours.url, observer=killer, durable=False), Placement(watched), ours.installation)
-        finally:
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
     _, ended = os.waitpid(child, 0)
-    return os.WIFSIGNALED(ended)
+    status = os.waitstatus_to_exitcode(ended)
+    assert status in (0, -signal.SIGKILL)
+    return status == -signal.SIGKILL
 
 
 def test_killed_at_every_point_a_pod_takes_its_own_once(ours: World, cloud: Cloud) -> None:

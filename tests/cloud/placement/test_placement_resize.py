@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import threading
 import uuid
@@ -193,11 +194,8 @@ def test_two_resizes_at_once_leave_the_size_of_the_last(ours: World) -> None:
                 both.resize(member(), pod.uuid, ContainerChange(memory_mib=memory_mib))
                 return
 
-    threads = [threading.Thread(target=resize, args=(size,)) for size in (1024, 2048)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        list(threads.map(resize, (1024, 2048)))
     now = ours.rows.again(pod)
     assert now.generation == 3
     ours.provisioner().make_once()

@@ -154,7 +154,7 @@ class Networks:
         neutron = self.cloud.demo.network
         for one in self.made:
             ports = {"network_id": one.id, "device_owner": ""}
-            until("the network to be free", lambda asked=ports: not list(neutron.ports(**asked)), 30)
+            until("the network to be free", lambda asked=ports: not list(neutron.ports(**asked)), 90)
             neutron.delete_network(one)
 
 
@@ -192,7 +192,7 @@ class Ports:
     def active(self, plug: model.Plug) -> None:
         """Wait until Neutron says that the port is plugged."""
         neutron = self.cloud.demo.network
-        until("a plugged port to be ACTIVE", lambda: neutron.get_port(plug.port).status == "ACTIVE", 30)
+        until("a plugged port to be ACTIVE", lambda: neutron.get_port(plug.port).status == "ACTIVE", 90)
 
     def remove(self) -> None:
         """Delete them."""

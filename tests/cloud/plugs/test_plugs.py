@@ -30,15 +30,15 @@ def test_containers_of_two_engines_reach_each_other_once_their_group_allows_it(
     assert not podman.reaches(first, address(two))
     let_in(cloud, group)
     for version in (4, 6):
-        until("an echo to docker", lambda v=version: podman.reaches(first, address(two, v)), 30)
-        until("an echo to podman", lambda v=version: docker.reaches(second, address(one, v)), 30)
-    assert podman.fetches(first, address(two))
-    assert docker.fetches(second, address(one))
+        until("an echo to docker", lambda v=version: podman.reaches(first, address(two, v)), 90)
+        until("an echo to podman", lambda v=version: docker.reaches(second, address(one, v)), 90)
+    until("all of docker's data", lambda: podman.fetches(first, address(two)), 60)
+    until("all of podman's data", lambda: docker.fetches(second, address(one)), 60)
     for plug in (one, two):
         public = cloud.demo.network.find_network("public")
         floating = cloud.demo.network.create_ip(floating_network_id=public.id, port_id=plug.port)
         try:
-            until("a floating IP", lambda ip=floating: fetched(ip.floating_ip_address) > SIZE, 30)
+            until("a floating IP", lambda ip=floating: fetched(ip.floating_ip_address) > SIZE, 90)
         finally:
             cloud.demo.network.delete_ip(floating)
 
@@ -87,7 +87,7 @@ def test_networks_come_and_go_while_a_container_runs(cloud: Cloud, host: Host, p
     pod, other = host.run(), host.run(two)
     assert "eth0" not in host.inside(pod, "ip", "link")
     host.change(pod, plugs=(one,))
-    until("an echo through the new port", lambda: host.reaches(pod, address(two)), 30)
+    until("an echo through the new port", lambda: host.reaches(pod, address(two)), 90)
     started = host.engine.inspect(pod).started_at
     host.change(pod, plugs=())
     assert "eth0" not in host.inside(pod, "ip", "link")
@@ -148,7 +148,7 @@ def test_what_nobody_was_assigned_is_taken_away(host: Host, ports: Ports) -> Non
         want = host.controller.wants.pop(pod)[1]
     host.stop()
     host.start()
-    until("nothing of the pod to be left", lambda: not host.left(), 30)
+    until("nothing of the pod to be left", lambda: not host.left(), 90)
     assert want.uuid not in {facts.uuid for facts in host.engine.list()}
 
 
