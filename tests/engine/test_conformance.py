@@ -360,7 +360,12 @@ def test_privileged_is_passed_on(bench):
 
 
 @ability("events")
-def test_the_end_of_a_container_is_noticed(bench):
+def test_the_end_of_a_container_is_noticed_and_anew_after_a_close(bench):
+    for _ in range(2):
+        notices_an_end(bench)
+
+
+def notices_an_end(bench):
     connected, seen, problems = threading.Event(), [], []
 
     def follow():

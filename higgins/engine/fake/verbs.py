@@ -30,7 +30,7 @@ class FakeVerbs:
         self.store = store
         self._options = options or {}
         self._clock = clock
-        self._closed = threading.Event()
+        self._closes = 0
 
     def info(self) -> api.EngineInfo:
         """Facts that never change."""
@@ -192,12 +192,13 @@ class FakeVerbs:
     def events(self, connected: Callable[[], None]) -> Iterator[api.EngineEvent]:
         """Tell every change of a container's state, soon after it came about."""
         self.store.check()
+        closes = self._closes
         seen = self._snapshot()
         connected()
-        while not self._closed.is_set():
+        while closes == self._closes:
             with self.store.changed:
                 now = self._snapshot()
-                if now == seen and not self._closed.is_set():
+                if now == seen and closes == self._closes:
                     self.store.changed.wait(self._until_next())
                     now = self._snapshot()
             self.store.check()
@@ -209,9 +210,9 @@ class FakeVerbs:
         raise errors.Unavailable("The fake engine was closed.")
 
     def close(self) -> None:
-        """End the event streams, and those that would begin later."""
+        """End the event streams that are open."""
         with self.store.changed:
-            self._closed.set()
+            self._closes += 1
             self.store.changed.notify_all()
 
     def _snapshot(self) -> dict[str, tuple[str, str, float | None]]:
