@@ -15,6 +15,7 @@ TYPE, TITLE = "block-storage", "Cinder"
 MICROVERSION = "volume 3.54"
 """The first that takes the mode of an attachment when it is made; attachments are completed since 3.44."""
 
+_PLACE = "os-vol-host-attr:host"
 _PROJECTS_KEPT = 64
 _PAGE = 500
 
@@ -31,7 +32,10 @@ class Use:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """One volume; ``status`` is Cinder's own word, ``created_at`` its time (ISO 8601, UTC)."""
+    """One volume; ``status`` is Cinder's own word, ``created_at`` its time (ISO 8601, UTC).
+
+    One that is not ``placed`` no back end has ever had, so that it holds nothing.
+    """
 
     id: str
     name: str
@@ -42,6 +46,7 @@ class Volume:
     encrypted: bool = False
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     created_at: str = ""
+    placed: bool = True
     uses: tuple[Use, ...] = ()
 
 
@@ -186,6 +191,8 @@ def _volume(found: Mapping[str, Any]) -> Volume:
         encrypted=bool(found.get("encrypted")),
         metadata=found.get("metadata") or {},
         created_at=found.get("created_at") or "",
+        # Who may not see where a volume is finds no such word, and nothing is known then.
+        placed=found.get(_PLACE, "unknown") is not None,
         uses=tuple(
             Use(
                 attachment=one.get("attachment_id") or "",

@@ -62,6 +62,14 @@ class Underway(errors.NotReady):
         self.external_id = external_id
 
 
+class Discarded(errors.NotReady):
+    """What the outside has made is of no use and was given back: it is tried again with another one. ``data`` is kept for that."""
+
+    def __init__(self, message: str, *, data: str) -> None:
+        super().__init__(message)
+        self.data = data
+
+
 class Kind(Protocol):
     """One kind of outside thing. All calls are safe to repeat, whatever a crash left half done, and come from several threads.
 

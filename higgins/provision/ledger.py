@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from higgins.core import errors
 from higgins.provision.crew import worst
-from higgins.provision.kinds import Kind, Made, Task, Underway
+from higgins.provision.kinds import Discarded, Kind, Made, Task, Underway
 from higgins.provision.plan import Have, Step, Want, plan, take_back
 from higgins.store.hosts import Host
 from higgins.store.loops import ledger
@@ -153,10 +153,12 @@ class Executor:
         made = {key: _answered(step, answer) for key, step, answer in answers if not isinstance(answer, Exception)}
         begun = {key: answer.external_id for key, _, answer in answers if isinstance(answer, Underway)}
         named = {key: ident for key, ident in begun.items() if ident is not None}
+        useless = {key: answer.data for key, _, answer in answers if isinstance(answer, Discarded)}
         error = worst((answer for answer in found if isinstance(answer, Exception)), _badness)
         with self._db.write() as tx:
             lost = ledger.made(tx, job.pod.uuid, made.values(), self._sealer)
             lost += ledger.begun(tx, job.pod.uuid, named)
+            ledger.discarded(tx, job.pod.uuid, useless)
             if error is None and finish is not None and not lost:
                 finish(tx)
             elif error is None:

@@ -6,12 +6,13 @@ Each may be repeated after an answer that was lost: what an earlier try has made
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from higgins.core import errors
-from higgins.provision.kinds import Made, Task, Underway
+from higgins.provision.kinds import Discarded, Made, Task, Underway
 from higgins.provision.plan import Want
 from higgins.store.loops.ledger import KindName
 from higgins.store.pods import Pod
@@ -27,6 +28,9 @@ FOR_INSTALLATION, FOR_POD, FOR_MOUNT = "higgins-installation", "higgins-pod", "h
 """What the metadata of a volume that goes with a pod say, so that it is found again."""
 ITSELF = "higgins-volume"
 """And its own id, once that is known, so that it is not taken for what a user restores from a backup of it."""
+
+_TRIES = 7
+"""How many volumes Cinder may fail to place for one mount: with the pauses between them that lasts half a minute to a minute."""
 
 _THERE = ("available", "in-use", "reserved", "attaching", "detaching")
 
@@ -82,9 +86,14 @@ class NewVolumes:
                 yield Want(kind=self.name, key=key, why=f"a mount of {mount.size_gib} GiB goes with the pod")
 
     def make(self, task: Task) -> Made:
-        """Have Cinder make it; ``Underway`` until it is there, ``Invalid`` when Cinder fails at it, ``OverQuota`` when the project has no room."""
+        """Have Cinder make it; ``Underway`` until it is there, ``Invalid`` when Cinder fails at it, ``OverQuota`` when the project has no room.
+
+        One that Cinder finds no place for is asked for again: its scheduler knows of no back end for a minute or two after a restart.
+        """
         size_gib = volumes.of_cinder(task.pod.spec)[task.key].size_gib or 0
         volume = self._found(task) or self._create(task, size_gib)
+        if volume.status == "error" and not volume.placed:
+            self._ask_again(task, volume, size_gib)
         if volume.status.startswith("error"):
             raise errors.Invalid(
                 f"Cinder could not make a volume of {size_gib} GiB (it is in the state {volume.status}). Ask for less, or tell the operator."
@@ -109,6 +118,19 @@ class NewVolumes:
             leave(self._cinder, found, f"it is attached to {found.uses[0].server}")
         elif found.status == "deleting" or (delete(self._cinder, found) and self._is_there(found)):
             raise Underway(f"Cinder has not deleted the volume {found.id} yet. It is waited for.")
+
+    def _ask_again(self, task: Task, volume: Volume, size_gib: int) -> NoReturn:
+        """Have the next pass ask for another one; ``Invalid`` when that was done often enough."""
+        tries = _tries(task) + 1
+        if tries >= _TRIES:
+            raise errors.Invalid(
+                f"Cinder found no place for a volume of {size_gib} GiB, {tries} times. Ask for less, or tell the operator."
+            )
+        self._cinder.delete(volume.id)
+        raise Discarded(
+            f"Cinder found no place for a volume of {size_gib} GiB. It is asked for another one.",
+            data=json.dumps({"generation": task.pod.generation, "tries": tries}),
+        )
 
     def _create(self, task: Task, size_gib: int) -> Volume:
         metadata = {FOR_INSTALLATION: self._installation, FOR_POD: task.pod.uuid, FOR_MOUNT: task.key}
@@ -135,6 +157,13 @@ class NewVolumes:
         except errors.NotFound:
             return False
         return True
+
+
+def _tries(task: Task) -> int:
+    """How many volumes Cinder has failed to place for this mount since the wish was made."""
+    noted = next((one.data for one in task.entries if (one.kind, one.key) == (KindName.NEW_VOLUME, task.key)), None)
+    before = json.loads(noted) if noted else {}
+    return int(before["tries"]) if before.get("generation") == task.pod.generation else 0
 
 
 def delete(cinder: Cinder, volume: Volume) -> bool:

@@ -30,15 +30,16 @@ T = TypeVar("T")
 
 class _Pause(NamedTuple):
     due: float
-    times: int
+    failed: int
+    looks: int
     generation: int
-    underway: bool
 
 
 class Pauses:
     """When what failed is due again: after a pause that doubles up to ``longest_s``, or with a newer generation. Any thread may call.
 
-    With 0 it is due again at once, and is only counted. What is under way elsewhere is looked at again after shorter pauses.
+    With 0 it is due again at once, and is only counted. What is under way elsewhere is looked at again after shorter pauses; they are no success, so
+    what fails after them waits longer than the time before.
     """
 
     def __init__(self, *, longest_s: float = _LONGEST_PAUSE_S) -> None:
@@ -72,18 +73,19 @@ class Pauses:
             first_s, grows, most_s = _FIRST_LOOK_S, 1.5, _LONGEST_LOOK_S
         with self._lock:
             before = self._of.get(one.uuid)
-            in_a_row = before is not None and (before.generation, before.underway) == (one.generation, underway)
-            times = before.times + 1 if before is not None and in_a_row else 1
-            longest_s = min(self._longest_s, most_s, first_s * grows ** min(times - 1, 20))
+            if before is None or before.generation != one.generation:
+                before = _Pause(0.0, failed=0, looks=0, generation=one.generation)
+            failed, looks = (before.failed, before.looks + 1) if underway else (before.failed + 1, 0)
+            longest_s = min(self._longest_s, most_s, first_s * grows ** min((looks or failed) - 1, 20))
             pause_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - only spreads the replicas
-            self._of[one.uuid] = _Pause(time.monotonic() + pause_s, times, one.generation, underway)
+            self._of[one.uuid] = _Pause(time.monotonic() + pause_s, failed, looks, one.generation)
             return pause_s
 
     def times(self, uuid: str) -> int:
-        """How often one was put off in a row."""
+        """How often one has failed; of what was under way the last time, how often in a row."""
         with self._lock:
             found = self._of.get(uuid)
-            return 0 if found is None else found.times
+            return 0 if found is None else found.looks or found.failed
 
     def forget(self, uuid: str) -> None:
         """It has succeeded."""

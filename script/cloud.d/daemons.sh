@@ -58,7 +58,7 @@ UWSGI_OPTIONS=()
 serve() {
     start "$1" "$SERVICES/bin/uwsgi" --master --die-on-term --lazy-apps --enable-threads --need-app --http-socket "127.0.0.1:$2" --module "$3" \
         --processes "$4" --threads "$5" --buffer-size 65535 --thunder-lock --disable-logging --add-header 'Connection: close' \
-        --http-chunked-input --chunked-input-limit 67108864 --chunked-input-timeout 60 --worker-reload-mercy 5 \
+        --http-chunked-input --chunked-input-limit 67108864 --chunked-input-timeout 60 --worker-reload-mercy 5 --socket-timeout 300 \
         ${6:+--pyargv "--config-file $6"} "${UWSGI_OPTIONS[@]}"
 }
 

@@ -40,21 +40,22 @@ start_memcached() {
 }
 
 # The switch runs in user space, so that no kernel module is needed; its files are where everyone looks for them: /run/openvswitch, /run/ovn.
+# Over TCP the databases would end the connection of whoever is too busy to answer for five seconds.
 start_ovn() {
     local data=$CLOUD/var/ovn
     mkdir -p "$data"
     export OVS_LOGDIR=$CLOUD/log OVN_LOGDIR=$CLOUD/log
     once ovn make_ovn_databases "$data" || return
     start ovsdb ovsdb-server "$data/conf.db" "$data/ovnnb.db" "$data/ovnsb.db" --unixctl=/run/openvswitch/ovsdb-server.ctl -vconsole:warn \
-        --remote=punix:/run/openvswitch/db.sock --remote=ptcp:6640:127.0.0.1 --remote=ptcp:6641:127.0.0.1 --remote=ptcp:6642:127.0.0.1
-    until_so 20 listens 6642 || return
+        --remote=punix:/run/openvswitch/db.sock --remote=ptcp:6640:127.0.0.1 --remote=punix:/run/ovn/ovnnb_db.sock --remote=punix:/run/ovn/ovnsb_db.sock
+    until_so 20 ovn-sbctl --timeout=5 show >/dev/null || return
     describe_chassis
     start vswitchd ovs-vswitchd --disable-system unix:/run/openvswitch/db.sock --unixctl=/run/openvswitch/ovs-vswitchd.ctl -vconsole:warn
-    ovs-vsctl --timeout=20 --may-exist add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure other-config:disable-in-band=true &&
-        ovs-vsctl --timeout=20 --may-exist add-br br-ex -- set bridge br-ex datapath_type=netdev || return
+    ovs-vsctl --timeout=300 --may-exist add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure other-config:disable-in-band=true &&
+        ovs-vsctl --timeout=300 --may-exist add-br br-ex -- set bridge br-ex datapath_type=netdev || return
     # Of a database that has the bridge already, the switch makes the device only now.
     until_so 20 ip link set br-ex up 2>/dev/null && ip address replace 172.24.4.1/24 dev br-ex || return
-    start northd ovn-northd --ovnnb-db=tcp:127.0.0.1:6641 --ovnsb-db=tcp:127.0.0.1:6642 --unixctl=/run/ovn/ovn-northd.ctl -vconsole:warn
+    start northd ovn-northd --unixctl=/run/ovn/ovn-northd.ctl -vconsole:warn
     until_so 30 chassis_is_there
 }
 
@@ -68,7 +69,7 @@ make_ovn_databases() {
 describe_chassis() {
     ovs-vsctl --no-wait init
     ovs-vsctl --no-wait set Open_vSwitch . external_ids:system-id="$CLOUD_NODE" external_ids:hostname="$CLOUD_NODE" \
-        external_ids:ovn-remote=tcp:127.0.0.1:6642 external_ids:ovn-encap-type=geneve external_ids:ovn-encap-ip=127.0.0.1 \
+        external_ids:ovn-remote=unix:/run/ovn/ovnsb_db.sock external_ids:ovn-encap-type=geneve external_ids:ovn-encap-ip=127.0.0.1 \
         external_ids:ovn-bridge=br-int external_ids:ovn-bridge-datapath-type=netdev external_ids:ovn-bridge-mappings=public:br-ex \
         external_ids:ovn-cms-options=enable-chassis-as-gw external_ids:ovn-monitor-all=true \
         other_config:userspace-tso-enable=true
@@ -77,5 +78,5 @@ describe_chassis() {
 # ovn-controller 23.03 has been seen to crash in its first second, rarely, and to work when started again.
 chassis_is_there() {
     start ovn-controller ovn-controller unix:/run/openvswitch/db.sock -vconsole:warn
-    [ -n "$(ovn-sbctl --db=tcp:127.0.0.1:6642 --timeout=5 --bare --columns=name list chassis)" ] && sleep 0.5 && alive ovn-controller
+    [ -n "$(ovn-sbctl --timeout=5 --bare --columns=name list chassis)" ] && sleep 0.5 && alive ovn-controller
 }

@@ -38,7 +38,7 @@ open_place() {
     rm -f "$CLOUD"/run/*.pid
     setsid nohup unshare --net --mount --uts --ipc --pid --fork --kill-child bash "$CLOUD_LIB/keeper.sh" "$CLOUD" "$CLOUD_NODE" \
         >>"$CLOUD/log/keeper.log" 2>&1 </dev/null &
-    for turn in $(seq 100); do
+    for turn in $(seq 1200); do
         keeper >/dev/null && return
         sleep 0.05
     done

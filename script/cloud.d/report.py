@@ -13,7 +13,7 @@ SERVICES: dict[str, tuple[int | None, str | None]] = {
     "mariadb": (3306, None),
     "rabbitmq": (5672, None),
     "memcached": (11211, None),
-    "ovsdb": (6641, None),
+    "ovsdb": (None, None),
     "vswitchd": (None, None),
     "northd": (None, None),
     "ovn-controller": (None, None),

@@ -5,12 +5,14 @@ Knows the public APIs through the SDK, and passwords from the cloud's directory;
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+import keystoneauth1.exceptions
 import openstack
 
 REGION = "RegionOne"
@@ -107,30 +109,54 @@ def networks(cloud: Any, _: Callable[[str], str]) -> None:
 
 
 def volumes(cloud: Any, _: Callable[[str], str]) -> None:
-    """The type `loop`; ends when Cinder's scheduler and its back end both say that they are up."""
+    """The type `loop`; ends when Cinder's scheduler knows the back end, without which each new volume is in error.
+
+    That both are `up` says less: each notes that before it listens, and what one tells the other until then is lost.
+    """
     cinder = cloud.block_storage
     if not any(kind.name == "loop" for kind in cinder.types()):
         cinder.create_type(name="loop", extra_specs={"volume_backend_name": "loop"})
+    wait_for(
+        "cinder-scheduler knows no back end; see its log and that of cinder-volume.",
+        lambda: bool(told(cinder, "/scheduler-stats/get_pools", "pools")),
+    )
+
+
+def stacks(cloud: Any, _: Callable[[str], str]) -> None:
+    """Nothing; ends when an engine of Heat works, without which its API answers nothing."""
+    wait_for(
+        "heat-engine does not report itself; see its log.",
+        lambda: any(service["status"] == "up" for service in told(cloud.orchestration, "/services", "services")),
+    )
+
+
+def told(service: Any, path: str, what: str) -> list[Any]:
+    """What a service's API says; nothing while that of which it has to ask does not listen yet: such a question is lost, and it waits in vain."""
+    with contextlib.suppress(keystoneauth1.exceptions.ClientException):
+        answer = service.get(path, timeout=10)
+        if answer.ok:
+            return list(answer.json()[what])
+    return []
+
+
+def wait_for(complaint: str, done: Callable[[], bool]) -> None:
+    """Returns when it is so; ends the program with the complaint when it is not within seven and a half minutes, which is for a busy machine."""
     deadline = time.monotonic() + 450
-    while {service.binary for service in cinder.services() if service.state == "up"} != {
-        "cinder-scheduler",
-        "cinder-volume",
-    }:
+    while not done():
         if time.monotonic() > deadline:
-            raise SystemExit("cinder-scheduler and cinder-volume do not both report themselves; see their logs.")
+            raise SystemExit(complaint)
         time.sleep(0.5)
 
 
 def main() -> None:
-    """seed.py DIR identities|networks|volumes."""
+    """seed.py DIR identities|networks|volumes|stacks."""
     top = pathlib.Path(sys.argv[1])
     cloud = openstack.connect(
         auth_url=f"{HERE}:5000/v3", username="admin", password=(top / "secret" / "admin").read_text(), project_name="admin",
         user_domain_name="Default", project_domain_name="Default", region_name=REGION, load_yaml_config=False, load_envvars=False,
     )  # fmt: skip
-    {"identities": identities, "networks": networks, "volumes": volumes}[sys.argv[2]](
-        cloud, lambda name: (top / "secret" / name).read_text()
-    )
+    steps = {"identities": identities, "networks": networks, "volumes": volumes, "stacks": stacks}
+    steps[sys.argv[2]](cloud, lambda name: (top / "secret" / name).read_text())
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ start_placement() {
 }
 
 start_neutron() {
-    mkdir -p "$CLOUD/var/neutron"
+    mkdir -p "$CLOUD/var/neutron/tmp"
     once neutron "$SERVICES/bin/neutron-db-manage" --config-file "$CLOUD/etc/neutron/neutron.conf" \
         --config-file "$CLOUD/etc/neutron/ml2_conf.ini" upgrade heads || return
-    OS_NEUTRON_CONFIG_DIR=$CLOUD/etc/neutron OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2_conf.ini' PYTHONPATH=$CLOUD_LIB/plugins \
+    OS_NEUTRON_CONFIG_DIR=$CLOUD/etc/neutron OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2_conf.ini' PYTHONPATH=$CLOUD_LIB/plugins TMPDIR=$CLOUD/var/neutron/tmp \
         serve neutron 9696 cloud_neutron:application 1 8
     until_so 90 answers http://127.0.0.1:9696/ || return
     once networks plant networks
@@ -63,7 +63,8 @@ start_heat() {
     once heat "$SERVICES/bin/heat-manage" --config-file "$conf" db_sync || return
     serve heat 8004 heat.wsgi.api:application 1 6 "$conf"
     start heat-engine "$SERVICES/bin/heat-engine" --config-file "$conf"
-    until_so 60 answers http://127.0.0.1:8004/
+    until_so 60 answers http://127.0.0.1:8004/ || return
+    plant stacks
 }
 
 start_horizon() {

@@ -35,4 +35,6 @@ bring glance placement heat &
 bring cinder horizon &
 bring higgins && { bring host_podman & bring host_docker & wait; }
 wait
+# It has had time to crash since, see there.
+until_so 30 chassis_is_there || : >"$FAILED"
 [ ! -e "$FAILED" ] && : >"$UP"

@@ -19,10 +19,14 @@ HIGGINS = "http://127.0.0.1:9517"
 PASSWORD = "a password of the tests"
 PATIENT = ["sh", "-c", "trap exit TERM; sleep 1000 & wait"]
 """Runs for long, and ends when asked to."""
+PATIENCE_S = 300.0
+"""How long a test waits for what takes a second or two on a machine that is not busy, or does not stand still."""
 PERSONAS = {"reader": ("reader",), "member": ("member",), "manager": ("manager",), "admin": ("admin",)}
 
 
-def until(what: str, is_so: Callable[[], Any], seconds: float = 60, told: Callable[[], str] | None = None) -> Any:
+def until(
+    what: str, is_so: Callable[[], Any], seconds: float = PATIENCE_S, told: Callable[[], str] | None = None
+) -> Any:
     """Waits for a condition to hold and gives what it gave; fails with ``told()`` when it does not within the time."""
     deadline = time.monotonic() + seconds
     while not (found := is_so()):
@@ -54,7 +58,7 @@ class Api:
         if self.token is not None:
             headers["X-Auth-Token"] = self.token
         said = self._session.request(
-            method, f"{self._address}/v1{path}", json=body, params=query, headers=headers, timeout=90
+            method, f"{self._address}/v1{path}", json=body, params=query, headers=headers, timeout=PATIENCE_S
         )
         with contextlib.suppress(ValueError):
             return Answer(said.status_code, said.json() if said.content else None, said.headers)
@@ -66,7 +70,7 @@ class Api:
         assert made.status == 202, made.body
         return self.wait(made.body["uuid"], "Running")
 
-    def wait(self, uuid: str, status: str, seconds: float = 60) -> dict[str, Any]:
+    def wait(self, uuid: str, status: str, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """The container, once it has a status; fails at once when it is in Error instead."""
 
         def shown() -> Any:
@@ -78,7 +82,7 @@ class Api:
             until(f"{uuid} to be {status}", shown, seconds, lambda: str(self("GET", f"/containers/{uuid}").body))
         )
 
-    def delete(self, uuid: str, seconds: float = 60) -> None:
+    def delete(self, uuid: str, seconds: float = PATIENCE_S) -> None:
         """Ends a container and waits until it is gone; nothing happens when it is."""
         gone = self("DELETE", f"/containers/{uuid}", stop="true")
         assert gone.status in (204, 404), gone.body

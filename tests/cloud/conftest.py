@@ -18,6 +18,9 @@ from tests.cloud.cloud_world import Cloud, People, until
 
 NEEDED_S = 600
 HERE = pathlib.Path(__file__).parent
+LEVELS = (" WARNING ", " ERROR ", " CRITICAL ")
+MOST_LINES = 10
+LOGS: pytest.StashKey[dict[pathlib.Path, int]] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +62,8 @@ def nothing_left(cloud: Cloud, people: People) -> Iterator[None]:
     """After the module's last test everything outside is as it was before its first; for ``pytestmark = pytest.mark.usefixtures``."""
     before = census(cloud, people)
     yield
-    until("all that the tests made to be gone", lambda: not differing(before, census(cloud, people)), 60,
-          lambda: str(differing(before, census(cloud, people))))  # fmt: skip
+    until("all that the tests made to be gone", lambda: not differing(before, census(cloud, people)),
+          told=lambda: str(differing(before, census(cloud, people))))  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +72,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.is_relative_to(HERE):
             own = item.get_closest_marker("timeout")
             item.add_marker(pytest.mark.timeout(NEEDED_S + (own.args[0] if own else 120)), append=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember where the services' logs end before a test."""
+    item.stash[LOGS] = {log: log.stat().st_size for log in _logs()}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """With a test that fails goes what the services complained of meanwhile: their logs go away with the cloud."""
+    report = yield
+    if report.failed and item.path.is_relative_to(HERE):
+        before = item.stash.get(LOGS, {})
+        said = [f"{log.stem}: {line}" for log in _logs() for line in complaints(log, before.get(log, 0))]
+        report.sections.append(("what services complained of meanwhile", "\n".join(said)))
+    return report
+
+
+def _logs() -> list[pathlib.Path]:
+    place = os.environ.get("HIGGINS_CLOUD")
+    return sorted((pathlib.Path(place) / "log").glob("*.log")) if place else []
+
+
+def complaints(log: pathlib.Path, start: int) -> list[str]:
+    """The last warnings and errors of a log after that place, without what came of them."""
+    with log.open(errors="replace") as lines:
+        lines.seek(start)
+        found = [line[:400].rstrip() for line in lines if any(level in line for level in LEVELS)]
+    return found[-MOST_LINES:]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

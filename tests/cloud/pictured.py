@@ -43,7 +43,7 @@ from higgins.store.session import Database
 from higgins.wire import hints
 from higgins.wire.client import WireClient
 from higgins.wire.server import Server
-from tests.cloud.cloud_world import Cloud, People, until
+from tests.cloud.cloud_world import PATIENCE_S, Cloud, People, until
 from tests.engine.running import busybox_tar
 
 EVERYTHING = caller.Scope(None)
@@ -91,7 +91,9 @@ class Pictured:
             installed = installation.ensure(tx, self.sealer)
             hosts.enroll(tx, "host-1", hashlib.sha256(b"token").hexdigest())
         password = (cloud.place / "secret" / "higgins").read_text().strip()
-        session = Session(Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password))
+        session = Session(
+            Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password, timeout_s=PATIENCE_S)
+        )
         self.glance = Glance.of(session)
         self.source = Counted(self.glance)
         local = hints.LocalHints()
@@ -159,7 +161,7 @@ class Pictured:
         with self.db.read() as tx:
             return pods.get(tx, pod.uuid, EVERYTHING)
 
-    def until(self, pod: Pod, phase: Phase, seconds: float = 60) -> Pod:
+    def until(self, pod: Pod, phase: Phase, seconds: float = PATIENCE_S) -> Pod:
         """The row once its newest wish has been dealt with and has come to this."""
 
         def is_so() -> Pod | None:
@@ -202,7 +204,7 @@ class Pictured:
                 return True
             return False
 
-        until(f"{pod.uuid} to be gone", is_gone, 60, lambda: repr(self.row(pod)))
+        until(f"{pod.uuid} to be gone", is_gone, told=lambda: repr(self.row(pod)))
 
     def ours(self) -> set[str]:
         """Names of images of ours in the engine."""

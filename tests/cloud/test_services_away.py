@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from higgins.cloud.cinder import open_cinder
 from higgins.cloud.session import Account, Session
+from tests.cloud.cloud_world import PATIENCE_S
 from tests.cloud.faults import leftovers
 from tests.cloud.faults.board import Fault
 from tests.cloud.faults.life import Lane, Life
@@ -25,7 +26,6 @@ AWAY_S = 30.0 if ALL else 8.0
 ASKED_AFTER = ("block-storage", "image", "placement")
 """Of the services those that may as well be away together, when there is no time for each."""
 AT_ONCE = 20
-PATIENCE_S = 330.0
 KEYSTONE = "http://127.0.0.1:5000/v3"
 pytestmark = pytest.mark.timeout(1200)
 
@@ -176,7 +176,8 @@ def test_a_port_that_goes_behind_our_back(site, lane):
 def cinder(running_site):
     """Cinder itself, asked by another service."""
     words = running_site.account | {"auth_url": KEYSTONE}
-    return open_cinder(Session(Account(**{name: words[name] for name in ("auth_url", "username", "password")})))
+    named = {name: words[name] for name in ("auth_url", "username", "password")}
+    return open_cinder(Session(Account(**named, timeout_s=PATIENCE_S)))
 
 
 def test_an_attachment_that_goes_behind_our_back(site, lane, cinder):
@@ -185,6 +186,26 @@ def test_an_attachment_that_goes_behind_our_back(site, lane, cinder):
     attached = cinder.attachments(server=made)
     assert len(attached) == 1
     cinder.detach(attached[0].id)
+
+
+@pytest.fixture
+def no_back_end(site):
+    """Cinder answers, and its scheduler knows of no back end for new volumes, as for a minute or two after its restart; called, of one again."""
+    storage = site.tenant.cloud.admin.block_storage
+    [kind] = [one for one in storage.types() if one.name == "loop"]
+    with contextlib.ExitStack() as stack:
+        stack.callback(storage.update_type_extra_specs, kind, **kind.extra_specs)
+        storage.update_type_extra_specs(kind, volume_backend_name="of-nobody")
+        yield stack.close
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_volume_for_which_cinder_has_no_place_for_a_while(site, lane, no_back_end):
+    made = lane.create(lane.body())
+    told = "Cinder found no place for a volume of 1 GiB. It is asked for another one."
+    until(lambda: lane.ask("GET", f"/v1/containers/{made}").json["status_reason"] == told, "the user is told")
+    no_back_end()
+    assert lane.ended(made)["status"] == "Running"
 
 
 def test_a_volume_that_is_in_use_elsewhere(site, lane, cinder):

@@ -14,15 +14,22 @@ from higgins.core import errors
 
 Answer = dict[str, Any]
 
+_PLACE = "os-vol-host-attr:host"
+_DELETABLE = ("available", "error", "error_deleting")
+
 
 class CinderDouble:
-    """A ``Caller``. With ``slow`` volumes stay under way until ``go_on``; ``before`` is called with each request first. ``asked`` are all of them."""
+    """A ``Caller``. With ``slow`` volumes stay under way until ``go_on``; ``before`` is called with each request first. ``asked`` are all of them.
+
+    So many volumes as ``unplaced`` says find no back end: they are in error, as soon as they are looked at.
+    """
 
     def __init__(self) -> None:
         self.volumes: dict[str, Answer] = {}
         self.uses: dict[str, Answer] = {}
         self.snapshots: set[str] = set()
         self.slow = False
+        self.unplaced = 0
         self.before: Callable[[str, str], None] = lambda method, path: None
         self.asked: list[str] = []
         self._clock = itertools.count(10)
@@ -52,7 +59,8 @@ class CinderDouble:
             "metadata": dict(metadata or {}),
             "multiattach": False,
         }
-        made |= {"os-vol-tenant-attr:tenant_id": "project", "created_at": f"2026-01-01T00:00:{next(self._clock)}"}
+        made |= {_PLACE: "host@backend#pool", "os-vol-tenant-attr:tenant_id": "project"}
+        made |= {"created_at": f"2026-01-01T00:00:{next(self._clock)}"}
         self.volumes[ident] = made | fields
         return ident
 
@@ -107,13 +115,17 @@ class CinderDouble:
 
     def _create(self, body: Any, _query: Any) -> Answer:
         new = body["volume"]
-        status = "creating" if self.slow else "available"
+        status = "creating" if self.slow or self.unplaced else "available"
         ident = self.volume(metadata=new["metadata"], size=new["size"], name=new["name"], status=status)
-        return {"volume": self._shown(ident)}
+        answer = {"volume": self._shown(ident)}
+        if self.unplaced:
+            self.unplaced -= 1
+            self.volumes[ident] |= {"status": "error", _PLACE: None}
+        return answer
 
     def _delete(self, ident: str, _body: Any, _query: Any) -> None:
         shown = self._shown(ident)
-        if ident in self.snapshots or shown["attachments"] or shown["status"] not in ("available", "error_deleting"):
+        if ident in self.snapshots or shown["attachments"] or shown["status"] not in _DELETABLE:
             raise errors.Invalid("Volume status must be available and must not have snapshots.")
         self.volumes[ident]["status"] = "deleting"
         if not self.slow:

@@ -118,6 +118,12 @@ def begun(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str])
     ]
 
 
+def discarded(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str]) -> None:
+    """Forget what the outside called these (by kind and key), which it has not any more, and keep this data of each for the next try."""
+    for (kind, key), data in things.items():
+        tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(external_id=None, data=data))
+
+
 def note(tx: Transaction, pod_uuid: str, kind: str, key: str, data: str) -> None:
     """Keep data of a thing (kind and key) that is about to be asked for; ``Overtaken`` when somebody has struck it meanwhile."""
     if not tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(data=data)):

@@ -5,10 +5,10 @@ Knows Cinder's driver interface and losetup; nothing of Higgins. One host, since
 
 from __future__ import annotations
 
-import fcntl
 import pathlib
 import shutil
 import subprocess
+import threading
 from typing import Any
 
 from cinder import interface
@@ -25,8 +25,9 @@ def run(*command: str | pathlib.Path) -> str:
 
 
 def devices(file: pathlib.Path) -> list[str]:
-    """Loop devices that a file stands behind."""
-    return [line.split(":")[0] for line in run("losetup", "--associated", file).splitlines()]
+    """Loop devices that a file stands behind, without those that end as soon as nobody has them open any more."""
+    told = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,AUTOCLEAR", "--associated", file)
+    return [name for name, ends in map(str.split, told.splitlines()) if ends == "0"]
 
 
 def copy(source: pathlib.Path, target: pathlib.Path, size_gib: int) -> None:
@@ -52,6 +53,7 @@ class LoopDriver(driver.VolumeDriver):
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(OPTIONS)
         self.files = pathlib.Path(self.configuration.safe_get("loop_dir"))
+        self._devices = threading.Lock()
 
     def check_for_setup_error(self) -> None:
         """Fails when losetup or the directory is missing."""
@@ -105,8 +107,7 @@ class LoopDriver(driver.VolumeDriver):
     def initialize_connection(self, volume: Any, connector: Any, **_: Any) -> dict[str, Any]:
         """The volume's loop device, one for all its attachments."""
         file = self.file(volume)
-        with file.open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with self._devices:
             device = next(iter(devices(file)), None) or run("losetup", "--find", "--show", file)
         return {"driver_volume_type": "local", "data": {"device_path": device, "volume_id": volume["id"]}}
 
@@ -115,8 +116,9 @@ class LoopDriver(driver.VolumeDriver):
         others = [one for one in volume.volume_attachment if one.connector]
         if len(others) > 1 and not force:
             return True
-        for device in devices(self.file(volume)):
-            run("losetup", "--detach", device)
+        with self._devices:
+            for device in devices(self.file(volume)):
+                run("losetup", "--detach", device)
         return False
 
     def copy_image_to_volume(self, context: Any, volume: Any, image_service: Any, image_id: str, **_: Any) -> None:

@@ -33,6 +33,7 @@ from higgins.store.loops import ledger
 from higgins.store.records import installation
 from higgins.store.seal import Sealer, load_or_create_key
 from higgins.store.session import Database
+from tests.cloud.cloud_world import PATIENCE_S
 from tests.cloud.faults.life import Lane
 from tests.cloud.pictured import archive
 from tests.whole import until
@@ -53,7 +54,9 @@ class Orphanage:
         self.db = Database(f"sqlite:///{site.folder}/higgins.db", durable=False)
         self.sealer = Sealer(load_or_create_key(site.folder / "secret.key"))
         password = (site.tenant.cloud.place / "secret" / "higgins").read_text().strip()
-        session = Session(Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password))
+        session = Session(
+            Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password, timeout_s=PATIENCE_S)
+        )
         self.neutron, self.cinder = Neutron.of(session), open_cinder(session)
         self.glance, self.placement = Glance.of(session), Placement.of(session)
         self.admin, self.user = site.tenant.cloud.admin, site.tenant.openstack

@@ -38,7 +38,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
-from tests.cloud.cloud_world import Cloud, People, until
+from tests.cloud.cloud_world import PATIENCE_S, Cloud, People, until
 
 HOST = "node1"
 EVERYTHING = caller.Scope(None)
@@ -79,7 +79,9 @@ class Stored:
         with self.db.write() as tx:
             self.installation = installation.ensure(tx, self.sealer)
         password = (cloud.place / "secret" / "higgins").read_text().strip()
-        session = Session(Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password))
+        session = Session(
+            Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password, timeout_s=PATIENCE_S)
+        )
         self.asked = Lossy(session.service(TYPE, "Cinder", microversion=MICROVERSION, vouched=True))
         self.in_project = Lossy(
             session.service(TYPE, "Cinder", microversion=MICROVERSION, project_id=people.project_ids[0])
@@ -176,7 +178,7 @@ class Stored:
             controller = self.provisioner()
             once(controller)
             pauses = (controller._making, controller._taking)
-            return not any(one.underway for each in pauses for one in each._of.values())
+            return not any(one.looks for each in pauses for one in each._of.values())
 
         until("Cinder to end what it does", is_over)
 

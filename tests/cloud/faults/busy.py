@@ -14,7 +14,7 @@ from tests.cloud.faults.life import WAIT_S, Lane, Life, Stuck
 from tests.whole import until
 
 CREATE, DELETE = "create", "delete"
-FREE_S = 20.0
+FREE_S = 120.0
 SMALL, LARGER = {"VCPU": 1, "MEMORY_MB": 64}, {"VCPU": 1, "MEMORY_MB": 128}
 
 

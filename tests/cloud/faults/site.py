@@ -34,7 +34,7 @@ SERVICES = {
 }
 PROCESSES = ("controller", "api", "agent")
 PASSWORD = uuid.uuid4().hex
-UP_S = 60.0
+UP_S = 300.0
 TIMEOUT_S = 8
 """How long Higgins waits for one answer of a service here: what hangs longer than that has hung for ever."""
 
@@ -159,7 +159,12 @@ class Site:
                 "claims": "placement",
             },
             "quota": {"containers": -1, "memory": -1, "cpu": -1, "disk": -1},
-            "scheduler": {"poll_s": 1, "cpu_allocation_ratio": 100, "ram_allocation_ratio": 10},
+            "scheduler": {
+                "poll_s": 1,
+                "host_down_after_s": 300,
+                "cpu_allocation_ratio": 100,
+                "ram_allocation_ratio": 10,
+            },
         } | ({"database": {"connection": database}} if database else {})
         groups |= {name: groups.get(name, {}) | given for name, given in self.options.items()}
         text = "\n".join(
@@ -212,7 +217,7 @@ class Site:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(UP_S)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

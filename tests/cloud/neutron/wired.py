@@ -38,7 +38,7 @@ from higgins.store.seal import Sealer
 from higgins.store.session import Database, Transaction
 from higgins.wire import contract
 from higgins.wire.hints import LocalHints
-from tests.cloud.cloud_world import Cloud, People
+from tests.cloud.cloud_world import PATIENCE_S, Cloud, People
 
 CHASSIS = "node1"
 EVERYTHING = caller.Scope(None)
@@ -99,7 +99,9 @@ class Wired:
         with self.db.write() as tx:
             self.installation = installation.ensure(tx, self.sealer)
         password = (cloud.place / "secret" / "higgins").read_text().strip()
-        session = Session(Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password))
+        session = Session(
+            Account(auth_url="http://127.0.0.1:5000/v3", username="higgins", password=password, timeout_s=PATIENCE_S)
+        )
         self.watched = Watched(session.service("network", "Neutron", path="/v2.0"))
         self.neutron = Neutron(self.watched)
         means = Means(

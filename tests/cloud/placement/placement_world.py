@@ -23,7 +23,7 @@ from higgins.store.loops.holds import Holder
 from higgins.store.seal import Sealer
 from higgins.store.session import Database
 from higgins.wire import hints
-from tests.cloud.cloud_world import KEYSTONE
+from tests.cloud.cloud_world import KEYSTONE, PATIENCE_S
 from tests.contract.store_rows import Rows
 
 RATIOS = Ratios(cpu=2.0, memory=1.0, disk=1.0)
@@ -125,7 +125,7 @@ class World:
 
 def logged_in(password: str) -> Session:
     """The service itself."""
-    return Session(Account(auth_url=KEYSTONE, username="higgins", password=password))
+    return Session(Account(auth_url=KEYSTONE, username="higgins", password=password, timeout_s=PATIENCE_S))
 
 
 def migrated(folder: pathlib.Path) -> pathlib.Path:

@@ -22,7 +22,7 @@ from higgins.core.phase import Desired, Phase
 from higgins.engine.load import open_engine
 from higgins.engine.ports import TakesPorts
 from higgins.wire.client import WireClient
-from tests.cloud.cloud_world import Cloud, until
+from tests.cloud.cloud_world import PATIENCE_S, Cloud, until
 from tests.host.controller_double import TOKEN, Controller, assignment, container, serving
 from tests.host.house import QUICK
 
@@ -94,28 +94,28 @@ class Host:
         spec = model.PodSpec(containers=(one,), network_driver="neutron")
         self.controller.wish(assignment(pod, pod=spec, plugs=plugs, stop_timeout_s=0, **words))
         wanted = Phase.CREATED if words.get("desired") is Desired.CREATED else Phase.RUNNING
-        self.controller.wait_for(pod, wanted, timeout_s=60)
+        self.controller.wait_for(pod, wanted, timeout_s=PATIENCE_S)
         return pod
 
     def change(self, pod: str, phase: Phase = Phase.RUNNING, **changes: Any) -> model.PodStatus:
         """Another wish for a pod, met."""
         self.controller.change(pod, **changes)
-        return self.controller.wait_for(pod, phase, timeout_s=60)
+        return self.controller.wait_for(pod, phase, timeout_s=PATIENCE_S)
 
     def delete(self, pod: str) -> None:
         """A pod is gone."""
         self.controller.change(pod, desired=Desired.DELETED)
-        self.controller.wait(lambda: pod not in self.controller.wants, f"{pod} to be gone", 60)
+        self.controller.wait(lambda: pod not in self.controller.wants, f"{pod} to be gone", PATIENCE_S)
 
     def inside(self, pod: str, *command: str) -> str:
         """What a command in the container writes."""
         engine: Any = self.engine
-        return str(engine.exec(pod, command, timeout_s=30).output.decode())
+        return str(engine.exec(pod, command, timeout_s=PATIENCE_S).output.decode())
 
     def succeeds(self, pod: str, *command: str) -> bool:
         """Whether a command in the container does."""
         engine: Any = self.engine
-        return bool(engine.exec(pod, command, timeout_s=30).exit_code == 0)
+        return bool(engine.exec(pod, command, timeout_s=PATIENCE_S).exit_code == 0)
 
     def reaches(self, pod: str, address: str) -> bool:
         """Whether an echo comes back."""

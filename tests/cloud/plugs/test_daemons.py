@@ -89,12 +89,12 @@ def test_a_daemon_that_was_killed_finds_its_containers_on_their_ports(own: Host,
     started = own.engine.inspect(pod).started_at
     engine.kill()
     engine.start()
-    until("the agent to see it again", lambda: has(own, pod, plug), 60)
+    until("the agent to see it again", lambda: has(own, pod, plug))
     assert own.engine.inspect(pod).started_at == started
     before = process(own, pod)
     os.kill(before, signal.SIGKILL)
-    until("the engine to have started it again", lambda: process(own, pod) not in (0, before), 60)
-    until("it to be on its port", lambda: has(own, pod, plug), 60)
+    until("the engine to have started it again", lambda: process(own, pod) not in (0, before))
+    until("it to be on its port", lambda: has(own, pod, plug))
     ports.active(plug)
 
 

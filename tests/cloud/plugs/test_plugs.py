@@ -32,8 +32,8 @@ def test_containers_of_two_engines_reach_each_other_once_their_group_allows_it(
     for version in (4, 6):
         until("an echo to docker", lambda v=version: podman.reaches(first, address(two, v)), 90)
         until("an echo to podman", lambda v=version: docker.reaches(second, address(one, v)), 90)
-    until("all of docker's data", lambda: podman.fetches(first, address(two)), 60)
-    until("all of podman's data", lambda: docker.fetches(second, address(one)), 60)
+    until("all of docker's data", lambda: podman.fetches(first, address(two)))
+    until("all of podman's data", lambda: docker.fetches(second, address(one)))
     for plug in (one, two):
         public = cloud.demo.network.find_network("public")
         floating = cloud.demo.network.create_ip(floating_network_id=public.id, port_id=plug.port)

@@ -34,7 +34,7 @@ def test_a_stack_is_made_changed_in_place_and_taken_away(
     member(f"stack create --poll 1 {words} --parameter name={stack}-front {stack}")
     front, back = output(member, stack, "front"), output(member, stack, "back")
     network, there = member.settled(front)["networks"], member.settled(back)["addresses"]
-    until("an echo", lambda: member.said(f"appcontainer exec {front} ping -c 1 -W 1 {there}").code == 0, 60)
+    until("an echo", lambda: member.said(f"appcontainer exec {front} ping -c 1 -W 1 {there}").code == 0)
     member(f"appcontainer exec {front} sh -c 'echo kept > /data/note'")
     member(f"appcontainer exec {front} touch /of-this-life")
     assert len(member.shown("volume list")) == 2

@@ -81,17 +81,17 @@ def test_a_container_reaches_another_and_is_reached_from_outside_as_rules_allow(
     refused = member.said(echo)
     assert (refused.code, "100% packet loss" in refused.out) == (1, True), refused
     member(f"security group rule create --protocol icmp {pair.group}")
-    until("an echo", lambda: member.said(echo).code == 0, 60)
+    until("an echo", lambda: member.said(echo).code == 0)
     assert member.said(page).code != 0  # the way is there now, so this is the group's doing
     member(f"security group rule create --protocol tcp --dst-port 8080 {pair.group}")
-    until("the page", lambda: GREETING in member.said(page).out, 60)
+    until("the page", lambda: GREETING in member.said(page).out)
     floating = member.shown("floating ip create public")["floating_ip_address"]
     afterwards(lambda: member(f"floating ip delete {floating}"))
     assert fetched(floating) == ""
     member(f"appcontainer add floating ip {pair.server} {floating}")
-    until("the page from outside", lambda: fetched(floating) == GREETING, 60)
+    until("the page from outside", lambda: fetched(floating) == GREETING)
     member(f"appcontainer remove floating ip {floating}")
-    until("no page from outside any more", lambda: fetched(floating) == "", 60)
+    until("no page from outside any more", lambda: fetched(floating) == "")
 
 
 def test_a_volume_outlives_its_container(

@@ -147,7 +147,7 @@ def test_an_operator_has_a_host_pull_an_image_and_drop_it(
     told = member.refused(f"appcontainer image pull {repo}:2 {PODMAN}")
     assert "Policy doesn't allow" in told, told
     assert "accepted" in admin(f"appcontainer image delete {ident}")
-    until("the image to be dropped", lambda: not admin.said(f"appcontainer image show {ident}").well, 60)
+    until("the image to be dropped", lambda: not admin.said(f"appcontainer image show {ident}").well)
 
 
 def test_quotas_of_a_project_and_of_all(admin: OpenStack, member: OpenStack, people: People, afterwards: Undo) -> None:

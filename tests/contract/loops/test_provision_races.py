@@ -19,10 +19,8 @@ from higgins.scheduler.loop import Scheduler
 from higgins.store import pods
 from higgins.store.loops import ledger, provisioning
 from higgins.store.loops.holds import Holder
-from higgins.store.loops.provisioning import Standing
 from higgins.store.seal import Sealer
 from higgins.store.session import Database, utc_now
-from higgins.threads.pauses import Pauses
 from higgins.wire import hints
 from tests.contract.store_rows import Rows, status, until
 
@@ -318,33 +316,6 @@ def test_a_crew_calls_again_only_for_what_is_new() -> None:
     gate.set()
     crew.stop()
     assert sorted(called) == ["one", "other"]
-
-
-def test_what_is_under_way_is_looked_at_soon_and_what_fails_after_it_is_not_put_off_for_long(rows: Rows) -> None:
-    pod = rows.pod("web")
-    pauses = Pauses()
-    assert [pauses.put_off(pod, underway=True) <= 5.0 for _ in range(50)] == [True] * 50
-    assert pauses.times(pod.uuid) == 50
-    assert pauses.put_off(pod) <= 1.0
-    assert pauses.times(pod.uuid) == 1
-
-
-def test_a_pause_ends_with_a_newer_wish_and_is_no_busy_loop(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("higgins.threads.pauses._FIRST_PAUSE_S", 3600.0)
-    pod = rows.pod("web")
-    pauses = Pauses()
-    pauses.put_off(pod)
-    assert pauses.let_through([Standing(pod, True)], lambda one: one.pod) == []
-    assert pauses.next_s() is not None
-    newer = Standing(pod._replace(generation=2), True)
-    assert pauses.let_through([newer], lambda one: one.pod) == [newer]
-    monkeypatch.setattr("higgins.threads.pauses._FIRST_PAUSE_S", 0.0)
-    pauses.put_off(newer.pod)
-    assert pauses.let_through([newer], lambda one: one.pod) == [newer]
-    assert pauses.next_s() is None, "it is being tried"
-    assert pauses.room() > 500
-    pauses.put_off(newer.pod)
-    assert pauses.next_s() == 0, "it has become due since it was looked for"
 
 
 def test_a_hold_taken_while_a_pod_is_handed_over_stays_and_what_it_asked_for_is_made(
