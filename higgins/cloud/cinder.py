@@ -34,7 +34,7 @@ class Use:
 class Volume:
     """One volume; ``status`` is Cinder's own word, ``created_at`` its time (ISO 8601, UTC).
 
-    One that is not ``placed`` no back end has ever had, so that it holds nothing.
+    One that is not ``placed`` no back end has: where that fails to make one, it is not placed any more, and nobody can have written to it.
     """
 
     id: str

@@ -63,9 +63,9 @@ class Underway(errors.NotReady):
 
 
 class Discarded(errors.NotReady):
-    """What the outside has made is of no use and was given back: it is tried again with another one. ``data`` is kept for that."""
+    """What the outside had made is there no more, or was of no use and was given back: another one is asked for. ``data`` is kept for that."""
 
-    def __init__(self, message: str, *, data: str) -> None:
+    def __init__(self, message: str, *, data: str | None) -> None:
         super().__init__(message)
         self.data = data
 

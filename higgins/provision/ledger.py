@@ -153,12 +153,13 @@ class Executor:
         made = {key: _answered(step, answer) for key, step, answer in answers if not isinstance(answer, Exception)}
         begun = {key: answer.external_id for key, _, answer in answers if isinstance(answer, Underway)}
         named = {key: ident for key, ident in begun.items() if ident is not None}
-        useless = {key: answer.data for key, _, answer in answers if isinstance(answer, Discarded)}
         error = worst((answer for answer in found if isinstance(answer, Exception)), _badness)
         with self._db.write() as tx:
             lost = ledger.made(tx, job.pod.uuid, made.values(), self._sealer)
             lost += ledger.begun(tx, job.pod.uuid, named)
-            ledger.discarded(tx, job.pod.uuid, useless)
+            for key, step, answer in answers:
+                if isinstance(answer, Discarded):
+                    ledger.discarded(tx, job.pod.uuid, *key, step.external_id, answer.data)
             if error is None and finish is not None and not lost:
                 finish(tx)
             elif error is None:

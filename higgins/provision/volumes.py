@@ -6,6 +6,7 @@ Each may be repeated after an answer that was lost: what an earlier try has made
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import logging
 from collections.abc import Iterable
@@ -29,8 +30,8 @@ FOR_INSTALLATION, FOR_POD, FOR_MOUNT = "higgins-installation", "higgins-pod", "h
 ITSELF = "higgins-volume"
 """And its own id, once that is known, so that it is not taken for what a user restores from a backup of it."""
 
-_TRIES = 7
-"""How many volumes Cinder may fail to place for one mount: with the pauses between them that lasts half a minute to a minute."""
+_UNMADE_FOR_S = 60
+"""For how long Cinder may fail to find a back end: so long its scheduler may know of none after the first minute of its life, in which it waits."""
 
 _THERE = ("available", "in-use", "reserved", "attaching", "detaching")
 
@@ -88,10 +89,16 @@ class NewVolumes:
     def make(self, task: Task) -> Made:
         """Have Cinder make it; ``Underway`` until it is there, ``Invalid`` when Cinder fails at it, ``OverQuota`` when the project has no room.
 
-        One that Cinder finds no place for is asked for again: its scheduler knows of no back end for a minute or two after a restart.
+        One that Cinder finds no back end for is asked for again, as its scheduler may know of none for a while after a restart.
         """
         size_gib = volumes.of_cinder(task.pod.spec)[task.key].size_gib or 0
-        volume = self._found(task) or self._create(task, size_gib)
+        volume = self._found(task)
+        if volume is None and task.external_id is not None:
+            # With that name still in the ledger, nobody would find the next one whose creation is not answered.
+            raise Discarded(
+                f"Cinder has the volume {task.external_id} no more. It is asked for another one.", data=_noted(task)
+            )
+        volume = volume or self._create(task, size_gib)
         if volume.status == "error" and not volume.placed:
             self._ask_again(task, volume, size_gib)
         if volume.status.startswith("error"):
@@ -120,16 +127,18 @@ class NewVolumes:
             raise Underway(f"Cinder has not deleted the volume {found.id} yet. It is waited for.")
 
     def _ask_again(self, task: Task, volume: Volume, size_gib: int) -> NoReturn:
-        """Have the next pass ask for another one; ``Invalid`` when that was done often enough."""
-        tries = _tries(task) + 1
-        if tries >= _TRIES:
+        """Have the next pass ask for another one; ``Invalid`` when Cinder has failed at it for long enough, by its own clock."""
+        noted = json.loads(_noted(task) or "{}")
+        first = noted["first"] if noted.get("generation") == task.pod.generation else volume.created_at
+        failing = datetime.datetime.fromisoformat(volume.created_at) - datetime.datetime.fromisoformat(first)
+        if failing.total_seconds() >= _UNMADE_FOR_S:
             raise errors.Invalid(
-                f"Cinder found no place for a volume of {size_gib} GiB, {tries} times. Ask for less, or tell the operator."
+                f"Cinder found no back end that could make a volume of {size_gib} GiB. Ask for less, or tell the operator."
             )
         self._cinder.delete(volume.id)
         raise Discarded(
-            f"Cinder found no place for a volume of {size_gib} GiB. It is asked for another one.",
-            data=json.dumps({"generation": task.pod.generation, "tries": tries}),
+            f"Cinder found no back end that could make a volume of {size_gib} GiB. It is asked for another one.",
+            data=json.dumps({"generation": task.pod.generation, "first": first}),
         )
 
     def _create(self, task: Task, size_gib: int) -> Volume:
@@ -159,11 +168,9 @@ class NewVolumes:
         return True
 
 
-def _tries(task: Task) -> int:
-    """How many volumes Cinder has failed to place for this mount since the wish was made."""
-    noted = next((one.data for one in task.entries if (one.kind, one.key) == (KindName.NEW_VOLUME, task.key)), None)
-    before = json.loads(noted) if noted else {}
-    return int(before["tries"]) if before.get("generation") == task.pod.generation else 0
+def _noted(task: Task) -> str | None:
+    """For which wish, and since when, Cinder fails to make this one (JSON), if it does."""
+    return next((one.data for one in task.entries if (one.kind, one.key) == (KindName.NEW_VOLUME, task.key)), None)
 
 
 def delete(cinder: Cinder, volume: Volume) -> bool:

@@ -48,7 +48,7 @@ start_ovn() {
     once ovn make_ovn_databases "$data" || return
     start ovsdb ovsdb-server "$data/conf.db" "$data/ovnnb.db" "$data/ovnsb.db" --unixctl=/run/openvswitch/ovsdb-server.ctl -vconsole:warn \
         --remote=punix:/run/openvswitch/db.sock --remote=ptcp:6640:127.0.0.1 --remote=punix:/run/ovn/ovnnb_db.sock --remote=punix:/run/ovn/ovnsb_db.sock
-    until_so 20 ovn-sbctl --timeout=5 show >/dev/null || return
+    until_so 20 ovn_databases_listen || return
     describe_chassis
     start vswitchd ovs-vswitchd --disable-system unix:/run/openvswitch/db.sock --unixctl=/run/openvswitch/ovs-vswitchd.ctl -vconsole:warn
     ovs-vsctl --timeout=300 --may-exist add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure other-config:disable-in-band=true &&
@@ -57,6 +57,15 @@ start_ovn() {
     until_so 20 ip link set br-ex up 2>/dev/null && ip address replace 172.24.4.1/24 dev br-ex || return
     start northd ovn-northd --unixctl=/run/ovn/ovn-northd.ctl -vconsole:warn
     until_so 30 chassis_is_there
+}
+
+# One that was started by an older version of this does not yet.
+ovn_databases_listen() {
+    local name
+    for name in nb sb; do
+        [ -S "/run/ovn/ovn${name}_db.sock" ] || ovs-appctl --target=/run/openvswitch/ovsdb-server.ctl ovsdb-server/add-remote "punix:/run/ovn/ovn${name}_db.sock"
+    done
+    ovn-sbctl --timeout=5 show >/dev/null
 }
 
 make_ovn_databases() {

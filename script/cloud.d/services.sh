@@ -36,10 +36,10 @@ start_placement() {
 }
 
 start_neutron() {
-    mkdir -p "$CLOUD/var/neutron/tmp"
+    mkdir -p "$CLOUD/var/neutron" /run/neutron
     once neutron "$SERVICES/bin/neutron-db-manage" --config-file "$CLOUD/etc/neutron/neutron.conf" \
         --config-file "$CLOUD/etc/neutron/ml2_conf.ini" upgrade heads || return
-    OS_NEUTRON_CONFIG_DIR=$CLOUD/etc/neutron OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2_conf.ini' PYTHONPATH=$CLOUD_LIB/plugins TMPDIR=$CLOUD/var/neutron/tmp \
+    OS_NEUTRON_CONFIG_DIR=$CLOUD/etc/neutron OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2_conf.ini' PYTHONPATH=$CLOUD_LIB/plugins TMPDIR=/run/neutron \
         serve neutron 9696 cloud_neutron:application 1 8
     until_so 90 answers http://127.0.0.1:9696/ || return
     once networks plant networks

@@ -16,7 +16,7 @@ from higgins.cloud.session import Account, Session
 from tests.cloud.cloud_world import PATIENCE_S
 from tests.cloud.faults import leftovers
 from tests.cloud.faults.board import Fault
-from tests.cloud.faults.life import Lane, Life
+from tests.cloud.faults.life import WAIT_S, Lane, Life
 from tests.cloud.faults.proxy import Pipe
 from tests.cloud.faults.site import site_of
 from tests.whole import until
@@ -116,8 +116,8 @@ def test_a_service_that_is_away_while_containers_come_and_go_delays_them(site, l
             deleting += [threads.submit(lane.delete, each) for each in old[AT_ONCE // 2 :]]
             creating += [threads.submit(lane.create, body) for body in second[AT_ONCE // 2 :]]
             back.wait(AWAY_S / 2)
-        new = [one.result(PATIENCE_S) for one in creating]
-        assert [one.result(PATIENCE_S) for one in deleting] == [None] * AT_ONCE
+        new = [one.result(WAIT_S + 30) for one in creating]
+        assert [one.result(WAIT_S + 30) for one in deleting] == [None] * AT_ONCE
     for each in old:
         lane.gone(each)
     runs([lane.ended(each) for each in new])
@@ -202,7 +202,7 @@ def no_back_end(site):
 @pytest.mark.usefixtures("alone")
 def test_a_volume_for_which_cinder_has_no_place_for_a_while(site, lane, no_back_end):
     made = lane.create(lane.body())
-    told = "Cinder found no place for a volume of 1 GiB. It is asked for another one."
+    told = "Cinder found no back end that could make a volume of 1 GiB. It is asked for another one."
     until(lambda: lane.ask("GET", f"/v1/containers/{made}").json["status_reason"] == told, "the user is told")
     no_back_end()
     assert lane.ended(made)["status"] == "Running"

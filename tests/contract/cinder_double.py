@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import datetime
 import json
 import re
 import uuid
@@ -21,7 +21,8 @@ _DELETABLE = ("available", "error", "error_deleting")
 class CinderDouble:
     """A ``Caller``. With ``slow`` volumes stay under way until ``go_on``; ``before`` is called with each request first. ``asked`` are all of them.
 
-    So many volumes as ``unplaced`` says find no back end: they are in error, as soon as they are looked at.
+    Of the next request with each method in ``lost`` nobody hears that it was carried out. So many volumes as ``unplaced`` says find no back end:
+    they are in error as soon as they are looked at. By its clock ``between`` lies from one volume to the next.
     """
 
     def __init__(self) -> None:
@@ -30,9 +31,10 @@ class CinderDouble:
         self.snapshots: set[str] = set()
         self.slow = False
         self.unplaced = 0
+        self.lost: list[str] = []
         self.before: Callable[[str, str], None] = lambda method, path: None
         self.asked: list[str] = []
-        self._clock = itertools.count(10)
+        self.now, self.between = datetime.datetime.fromisoformat("2026-01-01T00:00:00"), datetime.timedelta(seconds=1)
 
     def port(self) -> Cinder:
         """The port over it."""
@@ -45,12 +47,17 @@ class CinderDouble:
         for pattern, answer in _ROUTES:
             found = re.match(pattern, said)
             if found is not None:
-                return answer(self, *found.groups(), body or {}, query or {})
+                told = answer(self, *found.groups(), body or {}, query or {})
+                if method in self.lost:
+                    self.lost.remove(method)
+                    raise errors.Timeout("Cinder did not answer in time. Try again later.")
+                return told
         raise AssertionError(said)
 
     def volume(self, *, metadata: dict[str, str] | None = None, **fields: Any) -> str:
         """One more volume, which is there; its id."""
         ident = str(uuid.uuid4())
+        self.now += self.between
         made = {
             "id": ident,
             "name": "",
@@ -60,7 +67,7 @@ class CinderDouble:
             "multiattach": False,
         }
         made |= {_PLACE: "host@backend#pool", "os-vol-tenant-attr:tenant_id": "project"}
-        made |= {"created_at": f"2026-01-01T00:00:{next(self._clock)}"}
+        made |= {"created_at": self.now.isoformat()}
         self.volumes[ident] = made | fields
         return ident
 

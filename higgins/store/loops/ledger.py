@@ -118,10 +118,12 @@ def begun(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str])
     ]
 
 
-def discarded(tx: Transaction, pod_uuid: str, things: Mapping[tuple[str, str], str]) -> None:
-    """Forget what the outside called these (by kind and key), which it has not any more, and keep this data of each for the next try."""
-    for (kind, key), data in things.items():
-        tx.change(ledger.update().where(*_this(pod_uuid, kind, key)).values(external_id=None, data=data))
+def discarded(tx: Transaction, pod_uuid: str, kind: str, key: str, external_id: str | None, data: str | None) -> None:
+    """Forget what the outside called a thing, which it has not any more, and keep this data for the next try; nothing happens when somebody
+    has got another one since.
+    """
+    is_that = (ledger.c.external_id.is_not_distinct_from(external_id), ledger.c.made_at.is_(None))
+    tx.change(ledger.update().where(*_this(pod_uuid, kind, key), *is_that).values(external_id=None, data=data))
 
 
 def note(tx: Transaction, pod_uuid: str, kind: str, key: str, data: str) -> None:
