@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -12,8 +13,11 @@ from xdist.scheduler import LoadScopeScheduling
 CLOUD = "cloud"
 """The worker that stands inside the test cloud's namespaces, and the tests that only it can run."""
 
-# No example has a deadline: how long one takes says more of what else the machine does than of the code.
-hypothesis.settings.register_profile("patient", deadline=None)
+# How long an example takes says more of what else the machine does than of the code. A change is not refused for an old fault that happens
+# to be found then: new examples are for those who work here.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -35,7 +35,7 @@ from tests import machine
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 PROCESSES = ("api", "controller", "agent")
-DEADLINE_S = 90.0
+DEADLINE_S = 150.0
 QUICK = {"DEFAULT": {"debug": "true"}, "agent": {"pull_deadline_s": 2, "wish_deadline_s": 20, "orphan_grace_s": 3600}}
 """Options that let a bad day end while a test waits, and tell everything in the logs."""
 
@@ -122,7 +122,7 @@ class Whole:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         if self.process:
-            self.process.wait(60)
+            self.process.wait(240)
 
     def pid(self, name):
         """The process of that name now; ``None`` while there is none."""
@@ -165,7 +165,7 @@ class Whole:
         for pid, handle in watched:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-            ended = select.select([handle], [], [], 30)[0]
+            ended = select.select([handle], [], [], 120)[0]
             os.close(handle)
             assert ended, f"{pid} outlives kill -9"
 
@@ -330,7 +330,7 @@ class Whole:
                 "DELETE", f"/v1/containers/{shown['uuid']}?force=true&all_projects=true", user="admin"
             )
             assert reply.status in (204, 404), reply
-        until(lambda: self.request("GET", "/v1/containers").json["containers"] == [], "all are gone")
+        until(lambda: self.stubborn("GET", "/v1/containers").json["containers"] == [], "all are gone")
         self.settled()
         assert self.on_engine() == {}
         assert list((self.state / "agent" / "files").iterdir()) == []

@@ -333,7 +333,9 @@ class Loop:
             return
         waited_s, deadline_s = pod.waited_s(), self._deadline_s(pod)
         ends = want.desired is not Desired.DELETED and not self._has_failed(want)
-        if ends and (not error.retryable or waited_s >= deadline_s):
+        # The first trouble may come late because the machine stood still.
+        is_over = waited_s >= deadline_s and pod.attempts > 0
+        if ends and (is_over or not error.retryable):
             self._fail(pod, want, error)
             return
         delay_s = self._timings.backoff_first_s * 2 ** min(pod.attempts, 20)

@@ -268,7 +268,11 @@ class Server:
             return None
         seat.event.clear()
         seat.fresh = True
-        found = await self._ask(self._desk.assignments, host_id, since)
+        try:
+            found = await self._ask(self._desk.assignments, host_id, since)
+        except BaseException:
+            seat.fresh = False  # what was heard of has not been read
+            raise
         seat.version = found.revision
         return found
 

@@ -47,15 +47,13 @@ class Counter:
             self.statements, self.commits = [], 0
 
 
-def until(condition: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], what: str, within_s: float = 120.0) -> Any:
     """What ``condition`` gives once it is true; fails when that takes too long."""
     deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {within_s} s in vain: {what}"
         time.sleep(0.002)
-    raise AssertionError(f"waited {within_s} s in vain: {what}")
+    return found
 
 
 @dataclasses.dataclass

@@ -75,7 +75,7 @@ def proxy(service, board):
 
 
 def ask(proxy, method, path, body=None, *, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=240)
     try:
         connection.request(method, path, body, {"User-Agent": "test.py keystoneauth1/5"} | (headers or {}))
         answer = connection.getresponse()
@@ -182,7 +182,7 @@ def test_keystones_catalogue_names_the_proxies(service, board):
 
 
 def test_a_service_that_is_away_takes_no_connection_and_ends_those_that_were_open(proxy):
-    kept = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
+    kept = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=240)
     kept.request("GET", "/v2.0/ports")
     kept.getresponse().read()
     with proxy.away():

@@ -42,7 +42,11 @@ def _daemon(name):
         yield private
 
 
-def wait_until(reached: Callable[[], object], what: str, deadline_s: float = 90.0) -> object:
+PATIENT_S = 150
+"""For what takes no second on a machine that is not busy, or does not stand still."""
+
+
+def wait_until(reached: Callable[[], object], what: str, deadline_s: float = PATIENT_S) -> object:
     """The first true answer."""
     deadline, pause = time.monotonic() + deadline_s, threading.Event()
     while not (answer := reached()):
@@ -88,6 +92,16 @@ class Bench:
         uid = self.made(command, **words)
         self.engine.start(uid)
         return uid
+
+    def inside(self, uid: str, *command: str) -> bytes:
+        """What a command in a container prints, which is something.
+
+        It is asked again otherwise: two seconds after its end dockerd throws away what it has not copied by then (moby's daemon/monitor.go).
+        """
+        printed = b""
+        for _ in range(5):
+            printed = printed or self.engine.exec(uid, command, timeout_s=PATIENT_S).output
+        return printed
 
     def polite(self, **words) -> str:
         """The uuid of a running container that obeys signals."""

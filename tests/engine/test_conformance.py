@@ -14,7 +14,7 @@ import pytest
 from higgins.core import errors, model
 from higgins.core.phase import EngineState, Health
 from higgins.engine import api
-from tests.engine.conftest import FOREVER, wait_until
+from tests.engine.conftest import FOREVER, PATIENT_S, wait_until
 
 ability = pytest.mark.ability
 
@@ -205,7 +205,7 @@ def test_no_more_processes_than_allowed(bench):
 @ability("stop and signals")
 def test_stop_lets_a_polite_process_end(bench):
     uid = bench.polite()
-    bench.engine.stop(uid, timeout_s=20)
+    bench.engine.stop(uid, timeout_s=PATIENT_S)
     assert bench.engine.inspect(uid).exit_code == 0
 
 
@@ -219,7 +219,7 @@ def test_stop_kills_a_stubborn_process_at_the_end_of_its_time(bench):
 @ability("stop and signals")
 def test_stop_with_another_signal(bench):
     uid = bench.polite()
-    bench.engine.stop(uid, timeout_s=20, signal="USR1")
+    bench.engine.stop(uid, timeout_s=PATIENT_S, signal="USR1")
     assert bench.engine.inspect(uid).exit_code == 7
 
 
@@ -277,7 +277,7 @@ def test_the_address_on_the_bridge_is_told(bench):
     assert [(address.network, address.version) for address in facts.addresses] == [("bridge", 4)]
     assert facts.exposed_ports == (53, 8080)
     if bench.name != "fake":
-        shown = bench.engine.exec(uid, ("ip", "addr", "show", "eth0"), timeout_s=20).output.decode()
+        shown = bench.inside(uid, "ip", "addr", "show", "eth0").decode()
         assert f"inet {facts.addresses[0].addr}/" in shown
 
 
@@ -287,9 +287,7 @@ def test_a_member_of_a_pod_shares_the_network(bench):
     second = bench.started(FOREVER, network=f"container:{first}", hostname="not-possible-here")
     assert bench.engine.inspect(second).state is EngineState.RUNNING
     if bench.name != "fake":
-        ours = [
-            bench.engine.exec(uid, ("readlink", "/proc/self/ns/net"), timeout_s=20).output for uid in (first, second)
-        ]
+        ours = [bench.inside(uid, "readlink", "/proc/self/ns/net") for uid in (first, second)]
         assert ours[0] == ours[1] != b""
 
 
@@ -311,9 +309,9 @@ def test_a_namespace_made_beforehand_is_joined(bench):
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         uid = bench.started(FOREVER, network=f"ns:/run/netns/{name}", hostname="in-it", dns_servers=("192.0.2.53",))
-        shown = bench.engine.exec(uid, ("readlink", "/proc/self/ns/net"), timeout_s=20).output.decode()
+        shown = bench.inside(uid, "readlink", "/proc/self/ns/net").decode()
         assert shown.strip() == f"net:[{pathlib.Path('/run/netns', name).stat().st_ino}]"
-        assert b"192.0.2.53" in bench.engine.exec(uid, ("cat", "/etc/resolv.conf"), timeout_s=20).output
+        assert b"192.0.2.53" in bench.inside(uid, "cat", "/etc/resolv.conf")
         bench.engine.remove(uid)
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)
@@ -355,7 +353,7 @@ def test_privileged_is_passed_on(bench):
             pytest.skip("root of this machine lacks a capability that Docker wants to give")
         raise
     plain = bench.started(FOREVER)
-    caps = [bench.engine.exec(each, ("grep", "CapEff", "/proc/1/status"), timeout_s=20).output for each in (uid, plain)]
+    caps = [bench.inside(each, "grep", "CapEff", "/proc/1/status") for each in (uid, plain)]
     assert caps[0] != caps[1]
 
 
@@ -376,7 +374,7 @@ def notices_an_end(bench):
 
     thread = threading.Thread(target=follow)
     thread.start()
-    assert connected.wait(20)
+    assert connected.wait(PATIENT_S)
     uid = bench.started(("sh", "-c", "sleep 0.3; exit 0"))
     bench.ended(uid)
     before = len(seen)
@@ -386,7 +384,7 @@ def notices_an_end(bench):
     )
     assert {event.pod for event in seen if event.container == uid} == {f"pod-{uid}"}
     bench.engine.close()
-    thread.join(20)
+    thread.join(PATIENT_S)
     assert not thread.is_alive()
     assert len(problems) == 1
 

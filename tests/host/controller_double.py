@@ -129,12 +129,12 @@ class Controller:
             self.changed.notify_all()
             return contract.ReportAnswer(taken=True)
 
-    def wait(self, condition, what="", timeout_s=60.0):
+    def wait(self, condition, what="", timeout_s=150.0):
         with self.changed:
             if not self.changed.wait_for(condition, timeout_s):
                 raise AssertionError(f"waited {timeout_s} s in vain for {what}; status is {self.status}")
 
-    def wait_for(self, uuid, phase, *, generation=None, timeout_s=60.0):
+    def wait_for(self, uuid, phase, *, generation=None, timeout_s=150.0):
         """The status once it has that phase and has seen the newest wish (or the given one)."""
 
         def reached():
@@ -196,7 +196,7 @@ def serving(controller, path):
         path.unlink(missing_ok=True)
 
 
-def until(condition, what, timeout_s=60.0):
+def until(condition, what, timeout_s=150.0):
     """Wait for what nobody notifies of."""
     end = time.monotonic() + timeout_s
     pause = threading.Event()

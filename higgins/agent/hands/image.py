@@ -20,12 +20,17 @@ Given = model.RegistryLogin | model.ImageGrant | None
 """What a host was given for an image: credentials at its registry, or the leave to fetch it from Glance."""
 
 
+_SUSPECTED_S = 1.0
+"""For how long a pull must seem to be silent after it is."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Pull:
     reference: str
     given: Given
     listeners: dict[str, Callable[[str], None]]
     heard: float
+    suspected: float | None = None  # since when it seems to be silent
     seen: PullProgress = PullProgress()  # noqa: RUF009  frozen
     done: bool = False
     facts: ImageFacts | None = None
@@ -128,7 +133,12 @@ class Pulls:
             return not pull.listeners or self._is_silent(pull)
 
     def _is_silent(self, pull: _Pull) -> bool:
-        return time.monotonic() - pull.heard > self._silence_s
+        now = time.monotonic()
+        if now - pull.heard <= self._silence_s:
+            return False
+        # The machine may have stood still: what was said before that is read first.
+        pull.suspected = pull.suspected or now
+        return now - pull.suspected >= min(_SUSPECTED_S, self._silence_s)
 
     def _given_up(self, pull: _Pull) -> errors.HigginsError | None:
         if not self._is_silent(pull):
@@ -141,7 +151,7 @@ class Pulls:
     def _tell(self, pull: _Pull, seen: PullProgress) -> None:
         with self._lock:
             if seen != pull.seen:
-                pull.seen, pull.heard = seen, time.monotonic()
+                pull.seen, pull.heard, pull.suspected = seen, time.monotonic(), None
             if time.monotonic() - pull.told < self._progress_s:
                 return
             pull.told = time.monotonic()

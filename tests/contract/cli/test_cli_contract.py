@@ -46,7 +46,7 @@ def test_ctrl_c_detaches(service, name):
     child = service.start("run", "--name", name, "-e", "FAKE_LOG=first", "busybox")
     assert child.stdout.readline() == "first\n"
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=30)
+    _, told = child.communicate(timeout=240)
     assert child.returncode == 130
     assert f"higgins logs -f {name}" in told
     assert service("inspect", name).json[0]["status"] == "Running"

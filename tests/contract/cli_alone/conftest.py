@@ -83,6 +83,6 @@ def process(state):
         }
         if popen:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
-        return subprocess.run(command, capture_output=True, timeout=30, check=False, **settings)
+        return subprocess.run(command, capture_output=True, timeout=240, check=False, **settings)
 
     return call

@@ -24,7 +24,7 @@ def test_a_list_loads_nothing_heavy(cloud, process, state):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "--state", str(state), "ps"],
-        capture_output=True, text=True, timeout=30, check=False, cwd=REPOSITORY,
+        capture_output=True, text=True, timeout=240, check=False, cwd=REPOSITORY,
     )  # fmt: skip
     assert done.returncode == 0
     assert "web" in done.stdout
@@ -57,7 +57,7 @@ def test_ctrl_c_leaves_the_container_running_and_says_how_to_look(cloud, process
     child = process("run", "--name", "talk", "noisy", popen=True)
     assert child.stdout.readline() == "0\n"
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=30)
+    _, told = child.communicate(timeout=240)
     assert child.returncode == 130
     assert "higgins logs -f talk" in told
     assert "Traceback" not in told
@@ -72,7 +72,7 @@ def test_a_reader_that_goes_away_is_no_failure_of_the_program(cloud, process):
     child.stdout.close()
     told = child.stderr.read()
     child.stderr.close()
-    assert child.wait(timeout=30) == 1
+    assert child.wait(timeout=240) == 1
     assert told == ""
 
 
@@ -81,7 +81,7 @@ def test_pulls_are_told_in_lines_where_there_is_no_terminal(cloud, process):
     child = process("run", "-d", "busybox", popen=True)
     line = child.stderr.readline()
     cloud.hold = False
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=240)
     assert line == "pull busybox: 10/40 MiB\n"
     assert child.returncode == 0
     assert out.strip() in cloud.containers
@@ -95,7 +95,7 @@ def test_what_keeps_a_container_waiting_is_told_once(cloud, process):
     container["status_reason"] = "The registry does not answer. It is tried again."
     told.append(child.stderr.readline())
     cloud.hold = False
-    _, rest = child.communicate(timeout=30)
+    _, rest = child.communicate(timeout=240)
     assert told == ["pull busybox: 10/40 MiB\n", "The registry does not answer. It is tried again.\n"]
     assert "does not answer" not in rest
 
@@ -122,7 +122,7 @@ def on_terminal(command, state, until):
         seen += data
         until(seen)
     os.close(main)
-    return child.wait(timeout=30), seen.decode()
+    return child.wait(timeout=240), seen.decode()
 
 
 def test_a_terminal_gets_a_bar_while_an_image_is_pulled(cloud, state):

@@ -41,7 +41,7 @@ class Cloud:
     """Answers every question, once as many as are expected are being asked."""
 
     def __init__(self, questions: int) -> None:
-        self._all_here = threading.Barrier(questions, timeout=20)
+        self._all_here = threading.Barrier(questions, timeout=120)
 
     def call(self, method: str, path: str, **_words: Any) -> Any:
         self._all_here.wait()

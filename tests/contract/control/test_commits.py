@@ -79,7 +79,7 @@ class Bad:
         image = commits.begin(who, pod, repository="web", tag=None, take=take)
         for thread in threading.enumerate():
             if thread.name == f"commit {image}":
-                thread.join(20)
+                thread.join(120)
         return self.plane.control.actions.get(who, pod.uuid, who.request_id)[0]
 
 

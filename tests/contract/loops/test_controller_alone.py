@@ -36,7 +36,7 @@ def test_a_second_one_ends_before_it_has_begun_anything_and_says_what_to_do(conf
             check=False,
             cwd=pathlib.Path(controller.__file__).parents[2],
             text=True,
-            timeout=60,
+            timeout=240,
         )
     assert second.returncode == 1
     assert f"Another controller answers agents at unix:{wire}. Stop it first" in second.stdout + second.stderr

@@ -25,7 +25,7 @@ from higgins.wire import hints
 from tests.contract.store_rows import Rows, status, until
 
 SEALER = Sealer(bytes(range(32)))
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 @dataclasses.dataclass

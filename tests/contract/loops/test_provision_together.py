@@ -36,7 +36,7 @@ class Cloud:
     """Neutron and Placement in one."""
 
     def __init__(self) -> None:
-        self._both_here = threading.Barrier(2, timeout=20)
+        self._both_here = threading.Barrier(2, timeout=120)
         self.deleted: set[str] = set()
 
     def call(self, method: str, path: str, **_words: Any) -> Any:

@@ -81,7 +81,7 @@ def test_a_wish_from_a_machine_whose_clock_is_ahead_waits_for_its_first_host_too
 ) -> None:
     rows.host(up=False)
     pod = rows.pod("web")
-    behind, far_behind = at(db, url, -5), at(db, url, -61)
+    behind, far_behind = at(db, url, -5), at(db, url, -3600)
     assert scheduler(behind, first_host_s=60).run_once() is not None
     assert rows.again(pod).schedule_generation == 0
     assert scheduler(far_behind, first_host_s=60).run_once() is None

@@ -39,7 +39,9 @@ def told() -> hints.LocalHints:
 
 @pytest.fixture
 def server(db: Database, sealer: Sealer, told: hints.LocalHints, tmp_path: pathlib.Path) -> Iterator[Server]:
-    made = Server(Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=60, seen_every_s=0)
+    made = Server(
+        Desk(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=3600, seen_every_s=0, credential_kept_s=3600
+    )
     made.start()
     yield made
     made.stop()
@@ -61,11 +63,14 @@ class Asking(threading.Thread):
         self._wire, self._since, self._wait_s = wire, since, wait_s
         self.answer: contract.Assignments | None = None
         self.error: errors.HigginsError | None = None
+        self.over = threading.Event()
         self.start()
 
     def run(self) -> None:
+        """Until there is something; a wait ends by itself after a while."""
         try:
-            self.answer = self._wire.assignments(self._since, self._wait_s)
+            while self.answer is None or not (self.answer.pods or self.over.is_set()):
+                self.answer = self._wire.assignments(self._since, self._wait_s)
         except errors.HigginsError as error:
             self.error = error
 
@@ -117,7 +122,7 @@ def test_a_wait_ends_when_its_host_is_nudged(
     hand_out(rows)
     assert asking.is_alive()
     told.nudge(hints.host_topic(host_id))
-    asking.join(20)
+    asking.join(120)
     assert asking.answer is not None
     assert [one.uuid for one in asking.answer.pods] == [pod.uuid]
     assert asking.answer.revision > revision
@@ -135,8 +140,9 @@ def test_a_nudge_for_nothing_leaves_the_wait_alone(
     told.nudge(hints.host_topic(host_id + 1))
     until(lambda: counter.statements, "the database is asked once more")
     assert asking.is_alive()
+    asking.over.set()
     server.stop()
-    asking.join(20)
+    asking.join(120)
     assert asking.answer is None or asking.answer.pods == ()
 
 
@@ -153,9 +159,35 @@ def test_a_lost_nudge_is_made_good_by_the_sweep(
         rows.pod("web")
         Scheduler(rows.db, hints.LocalHints()).run_once()
         hand_out(rows)
-        asking.join(20)
+        asking.join(120)
         assert asking.answer is not None
         assert len(asking.answer.pods) == 1
+    finally:
+        server.stop()
+
+
+def test_what_could_not_be_read_is_read_at_the_next_question(
+    db: Database, sealer: Sealer, rows: Rows, told: hints.LocalHints, tmp_path: pathlib.Path
+) -> None:
+    class Away(Desk):
+        def assignments(self, host_id: int, since: int) -> HostAssignments:
+            if away:
+                raise errors.Unavailable(away.pop())
+            return super().assignments(host_id, since)
+
+    away, host_id = list[str](), rows.host()
+    server = Server(Away(db, sealer), told, f"unix:{tmp_path}/wire.sock", sweep_s=3600)
+    server.start()
+    try:
+        revision = client(tmp_path).assignments(0, 0).revision
+        rows.pod("web")
+        Scheduler(rows.db, hints.LocalHints()).run_once()
+        hand_out(rows)
+        away.append("The database does not answer.")
+        told.nudge(hints.host_topic(host_id))
+        with pytest.raises(errors.Unavailable, match="The database does not answer"):
+            client(tmp_path).assignments(revision, 20)
+        assert len(client(tmp_path).assignments(revision, 20).pods) == 1
     finally:
         server.stop()
 

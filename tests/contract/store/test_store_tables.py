@@ -79,7 +79,7 @@ with db.write() as tx:
 
 
 def test_a_writer_killed_inside_a_transaction_leaves_nothing_of_it_and_no_lock(url: str, rows: Rows) -> None:
-    ended = subprocess.run([sys.executable, "-c", _DIES, url], check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", _DIES, url], check=False, timeout=240)
     assert ended.returncode == -signal.SIGKILL
     assert rows.usage().containers == 1
     with rows.db.write() as tx:

@@ -135,6 +135,6 @@ def test_an_orphan_that_does_not_go_holds_up_no_other_and_no_other_chore(house):
     swept = threading.Event()
     house.agent._eviction.sweep = swept.set
     until(lambda: {found.uuid for found in engine.list()} == stuck, "the others to be removed")
-    assert swept.wait(15)
+    assert swept.wait(120)
     stuck.clear()
     until(lambda: not house.store.all(), "all to be removed")

@@ -18,7 +18,7 @@ MANY = 40
 
 def begin(site, method, path, **headers):
     """A connection with a request of which one byte of the body has come."""
-    opened = socket.create_connection(("127.0.0.1", site.port), timeout=60)
+    opened = socket.create_connection(("127.0.0.1", site.port), timeout=240)
     words = {"Host": "localhost", "Content-Length": "100", "Content-Type": "application/json", **headers}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in words.items())]
     opened.sendall("\r\n".join([*lines, "", "{"]).encode())

@@ -17,7 +17,7 @@ from higgins.core import errors
 
 NAME = "higgins.local/glance:x"
 PLENTY = 1 << 30
-RELAXED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def sha(content: bytes) -> str:

@@ -138,6 +138,10 @@ def test_a_pull_that_got_on_until_it_broke_is_tried_again(
         spoken[0]("2 of 3 layers")
     hands.doing = break_off
     loop.look_after("c1")
+    assert journal.pod("c1").failed_generation == 0, (
+        "nothing fails for good at the first trouble: the machine may have stood still"
+    )
+    loop.look_after("c1")
     assert journal.pod("c1").failed_generation == failed
 
 

@@ -12,6 +12,7 @@ from higgins.agent.hands import glance
 from higgins.agent.hands.image import Pulls
 from higgins.core import errors, model
 from higgins.core.phase import Desired
+from higgins.engine.api import PullProgress
 from higgins.engine.fake.driver import FakeEngine
 from higgins.engine.fake.store import MemoryStore
 from tests.host.controller_double import assignment, container, until
@@ -38,7 +39,7 @@ class Wire:
 
     def _chunks(self, data):
         for at in range(0, len(data), 1000):
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(120)
             yield data[at : at + 1000]
 
 
@@ -150,7 +151,7 @@ def test_all_who_ask_share_one_fetch_whatever_they_call_the_image(engine, wire, 
         assert pulls.ask(key, glance.local_name(asked[key]), asked[key], lambda text: None) is None
     wire.go_on.set()
     for key, event in ended.items():
-        assert event.wait(20)
+        assert event.wait(120)
         assert pulls.ask(key, glance.local_name(asked[key]), asked[key], lambda text: None).names
     assert wire.offsets == [0]
 
@@ -164,9 +165,26 @@ def test_what_is_given_up_is_called_as_its_user_calls_it(engine):
     pulls = Pulls(engine, lambda _key: ended.set(), silence_s=0, fetch=fetch)
     asked = grant(name="my box")
     assert pulls.ask("a", glance.local_name(asked), asked, lambda text: None) is None
-    assert ended.wait(20)
+    assert ended.wait(120)
     with pytest.raises(errors.Invalid, match="my box got no further"):
         pulls.ask("a", glance.local_name(asked), asked, lambda text: None)
+
+
+def test_one_that_seemed_silent_since_the_host_stood_still_goes_on(engine):
+    def fetch(_grant, progress, cancelled):
+        pause = threading.Event()
+        for done in range(3):
+            pause.wait(0.6)
+            looks.append(cancelled())  # before what was said meanwhile is read
+            progress(PullProgress(done_bytes=done + 1))
+            looks.append(cancelled())
+        raise errors.Conflict("It has ended.")
+
+    looks, ended = [], threading.Event()
+    pulls = Pulls(engine, lambda _key: ended.set(), silence_s=0.5, fetch=fetch)
+    assert pulls.ask("a", glance.local_name(grant()), grant(), lambda text: None) is None
+    assert ended.wait(120)
+    assert looks == [False] * 6
 
 
 def test_what_no_assignment_names_and_no_container_uses_is_evicted(engine, wire, tmp_path):

@@ -210,7 +210,7 @@ def test_a_flood_of_passwords_leaves_threads_to_those_who_are_known(path, passwo
             ended.callback(thread.join)
         ended.callback(slow.set)
         for _ in flood:
-            assert begun.acquire(timeout=60)
+            assert begun.acquire(timeout=240)
         with pytest.raises(errors.Unavailable, match="Try again"):
             basic.identify(header("demo", "one more"), "r")
         assert basic.identify(header("demo", passwords["demo"]), "r").user_name == "demo"

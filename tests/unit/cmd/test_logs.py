@@ -25,7 +25,7 @@ TOLD = "higgins.core.errors.Unavailable: Neutron does not answer."
 
 def written(call: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(call=call)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROGRAM.format(call=call)], capture_output=True, text=True, check=True, timeout=240
     )
     return done.stdout.splitlines()
 

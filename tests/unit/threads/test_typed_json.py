@@ -32,7 +32,7 @@ for thread in threads:
 
 def test_threads_that_meet_a_type_for_the_first_time_do_not_end_the_process():
     def crowd(_number):
-        return subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=240, check=False)
 
     with concurrent.futures.ThreadPoolExecutor(2) as tries:
         ends = [(done.returncode, done.stderr) for done in tries.map(crowd, range(6))]
