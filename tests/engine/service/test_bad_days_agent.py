@@ -41,8 +41,15 @@ def test_unreachable_registry_fails_before_the_wish_does(house):
 
 
 def test_a_pull_that_falls_silent_is_given_up(house):
-    house.start(timings=dataclasses.replace(QUICK, wish_deadline_s=0.2))
-    house.controller.wish(assignment("c1", container("c1", image="slow-9s", pull_policy=ALWAYS)))
+    engine = house.new_engine()
+
+    def falls_silent(reference, *, cancelled, **words):
+        until(cancelled, "it is given up")
+        raise errors.Conflict(f"Pulling {reference} was cancelled.")
+
+    engine.pull = falls_silent
+    house.start(engine=engine, timings=dataclasses.replace(QUICK, wish_deadline_s=0.2))
+    house.controller.wish(assignment("c1", container("c1", pull_policy=ALWAYS)))
     assert "got no further" in house.controller.wait_for("c1", Phase.FAILED).reason
 
 
