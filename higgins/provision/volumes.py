@@ -96,7 +96,8 @@ class NewVolumes:
         if volume is None and task.external_id is not None:
             # With that name still in the ledger, nobody would find the next one whose creation is not answered.
             raise Discarded(
-                f"Cinder has the volume {task.external_id} no more. It is asked for another one.", data=_noted(task)
+                f"The volume {task.external_id} was deleted from Cinder, which is asked for another one.",
+                data=_noted(task),
             )
         volume = volume or self._create(task, size_gib)
         if volume.status == "error" and not volume.placed:

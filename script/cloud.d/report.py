@@ -8,12 +8,12 @@ import socket
 import sys
 import time
 
-# Name: port and the path that is asked; no path for what does not speak HTTP, no port for what is only there.
-SERVICES: dict[str, tuple[int | None, str | None]] = {
+# Name: port (or unix socket) and the path that is asked; no path for what does not speak HTTP, no port for what is only there.
+SERVICES: dict[str, tuple[int | str | None, str | None]] = {
     "mariadb": (3306, None),
     "rabbitmq": (5672, None),
     "memcached": (11211, None),
-    "ovsdb": (None, None),
+    "ovsdb": ("/run/ovn/ovnsb_db.sock", None),
     "vswitchd": (None, None),
     "northd": (None, None),
     "ovn-controller": (None, None),
@@ -36,12 +36,17 @@ SERVICES: dict[str, tuple[int | None, str | None]] = {
 }
 
 
-def answer(port: int | None, path: str | None) -> str:
+def answer(port: int | str | None, path: str | None) -> str:
     """What the service says, in words; empty when it has no port to ask."""
     since = time.monotonic()
     try:
         if port is None:
             return ""
+        if isinstance(port, str):
+            with socket.socket(socket.AF_UNIX) as opened:
+                opened.settimeout(5)
+                opened.connect(port)
+            return "answers"
         if path is None:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
             return "answers"
@@ -98,7 +103,7 @@ def main() -> None:
             used_mib = memory_mib(sessions, pid)
         healthy = healthy and state.startswith(("answers", "runs"))
         total_mib += used_mib
-        print(f"{name:22}{port or '':>6}  {used_mib:>4} MiB  {state}")
+        print(f"{name:22}{port if isinstance(port, int) else '':>6}  {used_mib:>4} MiB  {state}")
     print(f"{'together':22}{'':>6}  {total_mib:>4} MiB")
     sys.exit(0 if healthy else 1)
 

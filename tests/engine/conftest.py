@@ -42,11 +42,11 @@ def _daemon(name):
         yield private
 
 
-PATIENT_S = 150
+PATIENCE_S = 150
 """For what takes no second on a machine that is not busy, or does not stand still."""
 
 
-def wait_until(reached: Callable[[], object], what: str, deadline_s: float = PATIENT_S) -> object:
+def wait_until(reached: Callable[[], object], what: str, deadline_s: float = PATIENCE_S) -> object:
     """The first true answer."""
     deadline, pause = time.monotonic() + deadline_s, threading.Event()
     while not (answer := reached()):
@@ -100,7 +100,7 @@ class Bench:
         """
         printed = b""
         for _ in range(5):
-            printed = printed or self.engine.exec(uid, command, timeout_s=PATIENT_S).output
+            printed = printed or self.engine.exec(uid, command, timeout_s=PATIENCE_S).output
         return printed
 
     def polite(self, **words) -> str:

@@ -15,7 +15,7 @@ from higgins.core import errors
 from higgins.core.phase import EngineState
 from higgins.engine import api
 from tests import machine
-from tests.engine.conftest import FOREVER, PATIENT_S, wait_until
+from tests.engine.conftest import FOREVER, PATIENCE_S, wait_until
 from tests.tars import tar_of
 
 ability = pytest.mark.ability
@@ -52,7 +52,7 @@ def test_a_paused_container_is_stopped_and_removed(bench):
 @ability("exec")
 def test_exec_gives_output_and_exit_code(bench):
     uid = bench.started(FOREVER, environment={"A": "b"})
-    result = bench.engine.exec(uid, ("sh", "-c", "echo $A; echo problem >&2; exit 3"), timeout_s=PATIENT_S)
+    result = bench.engine.exec(uid, ("sh", "-c", "echo $A; echo problem >&2; exit 3"), timeout_s=PATIENCE_S)
     assert sorted(result.output.splitlines()) == [b"b", b"problem"]
     assert result.exit_code == 3
 
@@ -61,7 +61,7 @@ def test_exec_gives_output_and_exit_code(bench):
 def test_exec_of_what_is_not_there_is_invalid(bench):
     uid = bench.started(FOREVER)
     with pytest.raises(errors.Invalid):
-        bench.engine.exec(uid, ("no-such-program",), timeout_s=PATIENT_S)
+        bench.engine.exec(uid, ("no-such-program",), timeout_s=PATIENCE_S)
 
 
 @ability("exec timeout leaves nothing")
@@ -289,7 +289,7 @@ def test_a_terminal_gets_its_size(bench):
     if bench.name != "fake":
         asked = ("stty", "-a", "-F", "/proc/1/fd/0")
         wait_until(
-            lambda: b"rows 40; columns 132" in bench.engine.exec(uid, asked, timeout_s=PATIENT_S).output,
+            lambda: b"rows 40; columns 132" in bench.engine.exec(uid, asked, timeout_s=PATIENCE_S).output,
             "the size arrives",
         )
 

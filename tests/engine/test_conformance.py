@@ -14,7 +14,7 @@ import pytest
 from higgins.core import errors, model
 from higgins.core.phase import EngineState, Health
 from higgins.engine import api
-from tests.engine.conftest import FOREVER, PATIENT_S, wait_until
+from tests.engine.conftest import FOREVER, PATIENCE_S, wait_until
 
 ability = pytest.mark.ability
 
@@ -205,7 +205,7 @@ def test_no_more_processes_than_allowed(bench):
 @ability("stop and signals")
 def test_stop_lets_a_polite_process_end(bench):
     uid = bench.polite()
-    bench.engine.stop(uid, timeout_s=PATIENT_S)
+    bench.engine.stop(uid, timeout_s=PATIENCE_S)
     assert bench.engine.inspect(uid).exit_code == 0
 
 
@@ -219,7 +219,7 @@ def test_stop_kills_a_stubborn_process_at_the_end_of_its_time(bench):
 @ability("stop and signals")
 def test_stop_with_another_signal(bench):
     uid = bench.polite()
-    bench.engine.stop(uid, timeout_s=PATIENT_S, signal="USR1")
+    bench.engine.stop(uid, timeout_s=PATIENCE_S, signal="USR1")
     assert bench.engine.inspect(uid).exit_code == 7
 
 
@@ -374,7 +374,7 @@ def notices_an_end(bench):
 
     thread = threading.Thread(target=follow)
     thread.start()
-    assert connected.wait(PATIENT_S)
+    assert connected.wait(PATIENCE_S)
     uid = bench.started(("sh", "-c", "sleep 0.3; exit 0"))
     bench.ended(uid)
     before = len(seen)
@@ -384,7 +384,7 @@ def notices_an_end(bench):
     )
     assert {event.pod for event in seen if event.container == uid} == {f"pod-{uid}"}
     bench.engine.close()
-    thread.join(PATIENT_S)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert len(problems) == 1
 

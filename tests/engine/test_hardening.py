@@ -17,7 +17,7 @@ from higgins.core.phase import EngineState
 from higgins.engine import load
 from higgins.engine.dialect import translate
 from tests.engine import running
-from tests.engine.conftest import FOREVER, PATIENT_S, Bench, remove_all, wait_until
+from tests.engine.conftest import FOREVER, PATIENCE_S, Bench, remove_all, wait_until
 
 
 @pytest.fixture(params=["podman", "docker"])
@@ -73,12 +73,12 @@ def test_containers_outlive_an_engine_that_is_killed(own):
 
     threads = [threading.Thread(target=follow), threading.Thread(target=wait_for_its_end)]
     threads[0].start()
-    assert connected.wait(PATIENT_S)
+    assert connected.wait(PATIENCE_S)
     threads[1].start()
     wait_until(is_asked_to_end, "it is asked to end")
     _kill(own)
     for thread in threads:
-        thread.join(PATIENT_S)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert [type(problem) for problem in broken] == [errors.Unavailable, errors.Unavailable]
     with pytest.raises(errors.Unavailable):

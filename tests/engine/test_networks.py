@@ -168,9 +168,8 @@ def test_a_container_that_ended_while_nobody_answered_starts_again(bench, lender
     uid = bench.started(network="ports", ports=(FIRST,))
     bench.engine.close()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(bench.engine.stop, uid, timeout_s=0).result(
-            220
-        )  # dockerd asks its driver for a while, and gives up
+        # dockerd asks its driver for a while, and gives up
+        pool.submit(bench.engine.stop, uid, timeout_s=0).result(220)
     assert bench.engine.inspect(uid).state is EngineState.STOPPED
     bench.engine.take_ports(lender)
     bench.engine.start(uid)

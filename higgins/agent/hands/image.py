@@ -19,9 +19,8 @@ from higgins.engine.api import Engine, ImageFacts, PullProgress
 Given = model.RegistryLogin | model.ImageGrant | None
 """What a host was given for an image: credentials at its registry, or the leave to fetch it from Glance."""
 
-
 _SUSPECTED_S = 1.0
-"""For how long a pull must seem to be silent after it is."""
+"""For how long a pull that seems to be silent is watched before it is given up."""
 
 
 @dataclasses.dataclass(slots=True)
